@@ -18,10 +18,11 @@ from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.shape import shape_for_params
 from hwmodel.physics.training import step
 from hwmodel.predict.fastest import fastest
-from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
+from hwmodel.predict.layouts import Cases, layout_space
 from hwmodel.predict.policy import policy
 from hwmodel.predict.replay import CommonInputs, Replay
 from hwmodel.predict.search import BLOCK_ROWS, evaluate
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.solve.question.parse import parse_request
 from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.specs import Workload

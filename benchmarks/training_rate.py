@@ -19,8 +19,8 @@ from hwmodel.catalog.stacks import training_stack
 from hwmodel.physics.machine import machine
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.predict.replay import CommonInputs, Replay
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, Workload
 
 AIM = 1.5e6

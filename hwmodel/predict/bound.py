@@ -19,9 +19,10 @@ from hwmodel.physics.columns import take
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.schedule import micro_batches
 from hwmodel.physics.training import jitter, step
-from hwmodel.predict.layouts import Cases, LayoutSpace, options_of, replicas
+from hwmodel.predict.layouts import Cases, options_of, replicas
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.replay import CommonInputs
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, Precision, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import ONE_F_ONE_B

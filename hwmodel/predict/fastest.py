@@ -15,9 +15,10 @@ import numpy as np
 from hwmodel.predict.bound import Floats, Grid, Index, grid
 from hwmodel.predict.columns import grouped_best
 from hwmodel.predict.floor_search import FloorSearch, Tally
-from hwmodel.predict.layouts import Cases, LayoutSpace
+from hwmodel.predict.layouts import Cases
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.search import Evaluation, evaluate, pareto
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.predict.wanted import Few, Fronts
 from hwmodel.specs import Precision
 from hwmodel.specs.kernels import Machine

@@ -24,7 +24,6 @@ from hwmodel.predict.bound import (
     spread_floor,
     time_floor,
 )
-from hwmodel.predict.layouts import LayoutSpace
 from hwmodel.predict.search import (
     FULLER_MAY_SAVE,
     Evaluation,
@@ -35,6 +34,7 @@ from hwmodel.predict.search import (
     timed,
     usable_bytes,
 )
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.predict.wanted import NONE, Few, Wanted
 from hwmodel.specs import Precision
 from hwmodel.specs.kernels import Machine

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hwmodel.physics.memory import peak_bytes
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import Distinct, code_of, told_apart
-from hwmodel.predict.layouts import LayoutSpace
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack

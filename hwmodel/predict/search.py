@@ -16,11 +16,12 @@ from hwmodel.physics.shape import layers, parameters
 from hwmodel.physics.training import step
 from hwmodel.predict.columns import grouped_best
 from hwmodel.predict.footprint import Footprint, footprint
-from hwmodel.predict.layouts import Cases, LayoutSpace, fuller, layout_space
+from hwmodel.predict.layouts import Cases, fuller, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.recompute import offload_word, recompute_word
 from hwmodel.predict.replay import CommonInputs, Replay
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, MemoryTerms, Precision, StepTerms, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.layout import ASKED, PlanLayout, plan_layout

@@ -13,11 +13,12 @@ from hwmodel.physics.memory import memory_by_stage
 from hwmodel.physics.shape import layers
 from hwmodel.physics.training import step
 from hwmodel.predict.footprint import Footprint, footprint
-from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
+from hwmodel.predict.layouts import Cases, layout_space
 from hwmodel.predict.optimism import search_factor, with_search
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.recompute import NONE, recompute_word
 from hwmodel.predict.search import Evaluation, evaluate, usable_bytes
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, MemoryTerms, Precision, Shape, StepTerms, Workload
 from hwmodel.specs.intervals import fits_probability
 from hwmodel.specs.kernels import Machine

@@ -11,7 +11,6 @@ from round_machine import BLOCK, SHAPE, STACK
 
 from hwmodel.predict.layouts import (
     Cases,
-    LayoutSpace,
     _context,
     _data_parallel,
     _expert_tensor,
@@ -33,6 +32,7 @@ from hwmodel.predict.layouts import (
 )
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.schedules import interleaves, of_pipeline, virtual_stages
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.specs import Layout, Shape
 from hwmodel.specs.layout import DUALPIPE, DUALPIPE_V, ONE_F_ONE_B, ZB_H1, ZB_H2
 

@@ -9,9 +9,10 @@ import pytest
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import search
-from hwmodel.predict.layouts import Cases, LayoutSpace, layout_space
+from hwmodel.predict.layouts import Cases, layout_space
 from hwmodel.predict.replay import PLANNED_ROWS, CommonInputs, OptionColumns, Replay, ReplayedRows
 from hwmodel.predict.search import evaluate
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.specs import Layout, Workload
 from tests.predict.fleets import FLEETS, NAMES, QUESTIONS

@@ -14,7 +14,7 @@ from round_machine import LAYER, MACHINE, SHAPE, STACK, VOCABULARY
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InfeasibleError
 from hwmodel.predict import search, training
-from hwmodel.predict.layouts import Cases, LayoutSpace
+from hwmodel.predict.layouts import Cases
 from hwmodel.predict.policy import Policy
 from hwmodel.predict.search import (
     Evaluation,
@@ -27,6 +27,7 @@ from hwmodel.predict.search import (
     require_fit,
     runners_up,
 )
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.predict.training import (
     TrainingPrediction,
     TrainingRun,

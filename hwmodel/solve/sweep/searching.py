@@ -17,10 +17,11 @@ from hwmodel.physics.training import step
 from hwmodel.predict import recompute
 from hwmodel.predict.fastest import Fastest, fastest, fronts
 from hwmodel.predict.footprint import footprint
-from hwmodel.predict.layouts import Cases, LayoutSpace, option_table
+from hwmodel.predict.layouts import Cases, option_table
 from hwmodel.predict.optimism import with_search
 from hwmodel.predict.policy import Policy, policy
 from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, require_fit
+from hwmodel.predict.space import LayoutSpace
 from hwmodel.predict.uncertainty import StepShares, step_shares
 from hwmodel.solve.question.setting import Fleeted
 from hwmodel.solve.run.billing import BilledHours, billed_hours
