@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, TimeFloor, likely
-from hwmodel.predict.kernel import Prepared, at, whole
+from hwmodel.predict.kernel import Bound, at, whole
 from hwmodel.predict.wanted import FRONT_SIZE, NONE, Wanted
 
 CASES_A_BLOCK = 512
@@ -43,7 +43,7 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
     usable_bytes: float
 
 
-def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Prepared, wanted: Wanted) -> Candidates:
+def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, wanted: Wanted) -> Candidates:
     """Search all options on all cases; `wanted` learns what was found."""
     quickest = np.full(g.cases.count, NONE)
     parts, evaluated = [_empty(0)], 0
@@ -102,7 +102,7 @@ class _Block:
         self.quickest = np.full(self.count, NONE)
         self.wanted = wanted.blank(self.count)
 
-    def search(self, kernel: Prepared, options: Index) -> tuple[_Found, int]:
+    def search(self, kernel: Bound, options: Index) -> tuple[_Found, int]:
         """What the compiled text hands back, and how many layouts it evaluated."""
         wanted, bar = self.wanted, np.full(self.count, NONE)
         room, floor, bars = _empty(max(SPACE, self.count)), self.floor, self.bars
@@ -110,7 +110,7 @@ class _Block:
         parts = [_empty(0)]
         while following.value < len(options):
             found = kernel.library.search(
-                at(kernel.constants), at(kernel.options), whole(kernel.options.shape[1]), at(options),
+                at(kernel.constants), at(kernel.settings), at(options),
                 whole(len(options)), ctypes.byref(following), at(self.kind), at(self.ways), at(floor.stage_s),
                 at(floor.once_s), at(bars.lean), at(bars.again_s), whole(self.count), at(self.dp), at(self.batch),
                 at(self.rounds), at(self.share), at(self.bill), at(self.room), ctypes.c_double(bars.usable_bytes),
@@ -121,7 +121,7 @@ class _Block:
             parts.append(room.rows(slice(0, found)))
         return _joined(parts), evaluated.value
 
-    def still_open(self, kernel: Prepared, found: _Found) -> Index:
+    def still_open(self, kernel: Bound, found: _Found) -> Index:
         """Rows that may matter now that all bars have fallen."""
         kind = self.kind[found.option]
         dp, batch, bill, room = (table[kind, found.case] for table in (self.dp, self.batch, self.bill, self.room))
@@ -133,7 +133,7 @@ class _Block:
             asked &= self._unbeaten(kernel, found, seconds, self.ways[kind] * dp)
         return np.flatnonzero(asked | fills)
 
-    def _unbeaten(self, kernel: Prepared, found: _Found, seconds: Floats, used: Floats) -> NDArray[np.bool_]:
+    def _unbeaten(self, kernel: Bound, found: _Found, seconds: Floats, used: Floats) -> NDArray[np.bool_]:
         """Rows that no layout of their case's front surely beats."""
         free = np.empty(len(seconds), dtype=bool)
         held = found.held_bytes / (1.0 + SLACK)

@@ -41,7 +41,7 @@ from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
 if TYPE_CHECKING:
-    from hwmodel.predict.kernel import Bound, Prepared
+    from hwmodel.predict.kernel import Bound
 
 CASES_A_BLOCK = 64  # fleets of like size share a floor of memory
 FIRST_OPTIONS = 16  # that are tried on every case, those of the least floor; then eight times as many, and so on
@@ -169,13 +169,13 @@ class FloorSearch:
         lean = self._lean(kernel, self.whole)
         options = self._fitting(lean, np.arange(self.whole.cases.count))
         self.kernel, self.option = kernel, options
-        g, ready = self.whole.narrowed(options), kernel.prepared(options)
-        self._search(g, spread_floor(g, ready.stage_s, ready.once_s, self.machine, self.stack))
+        g, some = self.whole.narrowed(options), kernel.narrowed(options)
+        self._search(g, spread_floor(g, *some.least_seconds(), self.machine, self.stack))
         again_s = least_seconds_of_micro_batch(g.cases, g.options, self.machine) / (1.0 - FULLER_MAY_SAVE)
         bars = Bars(
             bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean[options]
         )
-        found = candidates(g, self.floor, bars, ready, wanted)
+        found = candidates(g, self.floor, bars, some, wanted)
         order = np.lexsort((found.option, found.case))
         option, case = found.option[order], found.case[order]
         self.evaluated = found.evaluated
@@ -183,15 +183,15 @@ class FloorSearch:
             self._evaluate(option, case)
             return
         step_s = np.where(found.held_bytes <= bars.usable_bytes, found.step_s, np.inf)[order]
-        self._last_word(g.layouts(option, case), step_s, wanted, ready, found.quickest)
+        self._last_word(g.layouts(option, case), step_s, wanted, some, found.quickest)
 
-    def _last_word(self, space: LayoutSpace, step_s: Floats, wanted: Few, ready: Prepared, quickest: Floats) -> None:
+    def _last_word(self, space: LayoutSpace, step_s: Floats, wanted: Few, kernel: Bound, quickest: Floats) -> None:
         """By the text what of some candidates lies within rounding of the few fastest, and the layouts with fewer
         replicas that they call for and that do so too."""
         g = self.grid
         more, called = None, np.zeros(g.cases.count, dtype=np.int64)
         if not g.cases.batch_given:
-            more, called = self._fewer_replicas(wanted, ready, space, step_s, quickest)
+            more, called = self._fewer_replicas(wanted, kernel, space, step_s, quickest)
         billed = step_s / space.batch_seqs * self.bill[space.case, g.kind[space.option]]
         near = space.rows(np.flatnonzero(billed <= wanted.bar(space.case) * (1.0 + SLACK)))
         both = near if more is None else near.joined(more)
@@ -204,15 +204,13 @@ class FloorSearch:
         self.more = More(more, called, *(one[rest] for one in figures))
 
     def _fewer_replicas(
-        self, wanted: Few, ready: Prepared, space: LayoutSpace, step_s: Floats, quickest: Floats
+        self, wanted: Few, kernel: Bound, space: LayoutSpace, step_s: Floats, quickest: Floats
     ) -> tuple[LayoutSpace, Index]:
         """The layouts with fewer replicas that candidates call for, those near the few fastest; how many of each case
         there were."""
         more, of = fuller_layouts(self.grid.cases, space, step_s, self.machine, quickest)
         option, dp = space.option[of], more.dp
-        order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
-        more_s, held = np.empty(len(of)), np.empty(len(of))
-        more_s[order], held[order] = ready.rows(option[order], dp[order], more.batch_seqs[order])
+        more_s, held = kernel.rows(option, dp, more.batch_seqs)
         seconds = np.where(held <= usable_bytes(self.machine) * (1.0 + SLACK), more_s / more.batch_seqs, np.inf)
         if self.billed is not None:
             seconds = seconds * self.billed(self.grid.ways[self.grid.kind[option]] * dp)

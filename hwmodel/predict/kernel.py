@@ -48,25 +48,6 @@ class Kernel(msgspec.Struct, frozen=True):
     width: int  # numbers that an option hands to its layouts
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A kernel with some options of a question: what their layouts take (a row an option) and their floors of time."""
-
-    library: Any
-    constants: Floats
-    options: Floats
-    stage_s: Floats
-    once_s: Floats
-
-    def rows(self, option: Index, dp: Floats, batch: Floats) -> tuple[Floats, Floats]:
-        """Seconds of a step and bytes of the fullest stage of layouts."""
-        step_s, held = np.empty(len(option)), np.empty(len(option))
-        self.library.rows(
-            at(self.constants), at(self.options), whole(self.options.shape[1]), whole(len(option)), at(option),
-            at(dp), at(batch), at(step_s), at(held),
-        )  # fmt: skip
-        return step_s, held
-
-
 class Bound(msgspec.Struct, frozen=True):
     """A kernel with the numbers of one question and the settings of its options."""
 
@@ -74,22 +55,47 @@ class Bound(msgspec.Struct, frozen=True):
     constants: Floats
     settings: Floats  # a row a setting, a column an option
 
+    @property
+    def library(self) -> Any:
+        """What was compiled."""
+        return self.kernel.library
+
+    def narrowed(self, options: Index) -> Bound:
+        """The same with some of the options."""
+        return Bound(self.kernel, self.constants, np.take(self.settings, options, axis=1))
+
     def least_bytes(self, most: Floats) -> Floats:
         """Bytes of the fullest stage of every option with so many replicas and one micro-batch in flight."""
         held = np.empty(len(most))
-        self.kernel.library.least_bytes(
-            at(self.constants), at(self.settings), at(most), whole(len(most)), at(held)
-        )  # fmt: skip
+        self.library.least_bytes(at(self.constants), at(self.settings), at(most), whole(len(most)), at(held))
         return held
 
-    def prepared(self, some: Index) -> Prepared:
-        """What some of the options decide."""
-        library, settings = self.kernel.library, np.take(self.settings, some, axis=1)
-        stage_s, once_s, options = np.empty(len(some)), np.empty(len(some)), np.empty((len(some), self.kernel.width))
-        library.prepare(
-            at(self.constants), at(settings), whole(len(some)), at(stage_s), at(once_s), at(options)
+    def least_seconds(self) -> tuple[Floats, Floats]:
+        """Seconds of a micro-batch of every option, and of what its step takes once, at least."""
+        stage_s, once_s = np.empty((2, self.settings.shape[1]))
+        self._prepare(stage_s, once_s, None)
+        return stage_s, once_s
+
+    def rows(self, option: Index, dp: Floats, batch: Floats) -> tuple[Floats, Floats]:
+        """Seconds of a step and bytes of the fullest stage of layouts."""
+        which, option = np.unique(option, return_inverse=True)
+        order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
+        some = np.empty((len(which), self.kernel.width))
+        self.narrowed(which)._prepare(np.empty(len(which)), np.empty(len(which)), some)
+        step_s, held = np.empty((2, len(option)))
+        option, dp, batch = option[order], dp[order], batch[order]
+        self.library.rows(
+            at(self.constants), at(some), whole(len(option)), at(option), at(dp), at(batch), at(step_s), at(held)
+        )
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return step_s[back], held[back]
+
+    def _prepare(self, stage_s: Floats, once_s: Floats, rows: Floats | None) -> None:
+        self.library.prepare(
+            at(self.constants), at(self.settings), whole(len(stage_s)), at(stage_s), at(once_s),
+            None if rows is None else at(rows),
         )  # fmt: skip
-        return Prepared(library, self.constants, options, stage_s, once_s)
 
 
 def at(column: NDArray[Any]) -> ctypes.c_void_p:

@@ -19,16 +19,24 @@ double hypot(double, double);
 typedef long long whole;
 #define BLOCK 64
 #define WIDTH @WIDTH@ /* numbers that an option hands to its layouts */
+#define SETTINGS @SETTINGS@
 
-/* Bytes that options of so many replicas hold at least. Of `in`, each setting of the options is a column of n. */
-void least_bytes(const double *restrict u, const double *restrict in, const double *restrict most, whole n,
-                 double *restrict bytes)
+/* Bytes that a few of n options hold at least, of so many replicas. Of `in`, each setting of the options is a column. */
+static __attribute__((noinline)) void some_bytes(const double *restrict u, const double *restrict in, whole n,
+                                                 whole some, const double *restrict most, double *restrict bytes)
 {
 @LEAN_GIVEN@
 #pragma omp simd
-    for (whole i = 0; i < n; i++) {
+    for (whole i = 0; i < some; i++) {
 @LEAN_INSIDE@
     }
+}
+
+/* The same of all. */
+void least_bytes(const double *u, const double *in, const double *most, whole n, double *bytes)
+{
+    for (whole start = 0; start < n; start += BLOCK)
+        some_bytes(u, in + start, n, n - start < BLOCK ? n - start : BLOCK, most + start, bytes + start);
 }
 
 /* Of a few options the floors of time, and what their layouts take, a column each. */
@@ -43,15 +51,21 @@ static __attribute__((noinline)) void some_options(const double *restrict u, con
     }
 }
 
-/* The same of many, and what their layouts take in a row each. */
+/* A row each of what columns hold. */
+static void turned(const double *out, whole some, double *rows)
+{
+    for (whole i = 0; i < some; i++)
+        for (whole j = 0; j < WIDTH; j++) rows[i * WIDTH + j] = out[j * BLOCK + i];
+}
+
+/* The same of many, and, where `rows` are asked for, what their layouts take in a row each. */
 void prepare(const double *u, const double *in, whole n, double *stage, double *once, double *rows)
 {
     double out[WIDTH * BLOCK];
     for (whole start = 0; start < n; start += BLOCK) {
         const whole some = n - start < BLOCK ? n - start : BLOCK;
         some_options(u, in + start, n, some, stage + start, once + start, out);
-        for (whole i = 0; i < some; i++)
-            for (whole j = 0; j < WIDTH; j++) rows[(start + i) * WIDTH + j] = out[j * BLOCK + i];
+        if (rows) turned(out, some, rows + start * WIDTH);
     }
 }
 
@@ -69,12 +83,12 @@ static __attribute__((noinline)) void one_option(const double *restrict u, const
 }
 
 /* Layouts one by one, runs of one option together. */
-void rows(const double *u, const double *p, whole width, whole n, const whole *option, const double *dp,
-          const double *batch, double *step, double *bytes)
+void rows(const double *u, const double *p, whole n, const whole *option, const double *dp, const double *batch,
+          double *step, double *bytes)
 {
     for (whole start = 0, end; start < n; start = end) {
         for (end = start + 1; end < n && option[end] == option[start]; end++) {}
-        one_option(u, p + option[start] * width, end - start, dp + start, batch + start, step + start, bytes + start);
+        one_option(u, p + option[start] * WIDTH, end - start, dp + start, batch + start, step + start, bytes + start);
     }
 }
 
@@ -158,61 +172,100 @@ static whole below(whole n, double stage, double once, const double *restrict ro
     return count;
 }
 
+/* Tables of kinds times cases: replicas, batch, and what makes the floor of time (see bound.py); bounds as in `below`. */
+typedef struct {
+    const double *dp, *batch, *rounds, *share, *bill, *room;
+    double *bar, *quick;
+    whole cases;
+} tables;
+
+/* Whether the floor of time leaves any case open for an option whose kind begins at `row` of the tables. */
+static int any_open(const tables *t, whole row, double stage, double once)
+{
+    double floors[BLOCK];
+    whole picked[BLOCK];
+    for (whole start = 0; start < t->cases; start += BLOCK) {
+        const whole at = row + start, n = t->cases - start < BLOCK ? t->cases - start : BLOCK;
+        if (below(n, stage, once, t->rounds + at, t->share + at, t->bill + at, t->room + at, t->bar + start,
+                  t->quick + start, floors, picked))
+            return 1;
+    }
+    return 0;
+}
+
 /* Options times cases. What may be asked for, or may call for a layout with fewer replicas, is handed back: of each case
    the `keep` least in `best` (billed seconds a sequence), or, where `keep` is 0, its front of at most `most`. These, and
    `quickest` (seconds a sequence, not billed), sharpen as layouts are found. Of each option: `again`, the least seconds
-   of one more micro-batch, and `lean`, the floor of bytes; of each kind: `ways`, the accelerators of a replica. Tables
-   of kinds times cases: replicas, batch, and what makes the floor of time (see bound.py). Returns how many were handed
-   back; `next` is the option to go on with, the first whose cases might not all have had room. */
-whole search(const double *u, const double *p, whole width, const whole *order, whole options, whole *next,
-             const whole *kind, const double *ways, const double *stage, const double *once, const double *lean,
-             const double *again, whole cases, const double *dp, const double *batch, const double *rounds,
-             const double *share, const double *bill, const double *room, double usable, double slack, whole keep,
-             double *best, double *bar, point *fronts, whole *sizes, whole most, double *quickest, whole space,
-             whole *found_option, whole *found_case, double *found_step, double *found_bytes, whole *evaluated)
+   of one more micro-batch, and `lean`, the floor of bytes; of each kind: `ways`, the accelerators of a replica. What
+   depends on an option alone is worked out for a block of those that are open. Returns how many were handed back; `next`
+   is the option to go on with, the first whose cases might not all have had room. */
+whole search(const double *u, const double *in, const whole *order, whole options, whole *next, const whole *kind,
+             const double *ways, const double *stage, const double *once, const double *lean, const double *again,
+             whole cases, const double *dp, const double *batch, const double *rounds, const double *share,
+             const double *bill, const double *room, double usable, double slack, whole keep, double *best, double *bar,
+             point *fronts, whole *sizes, whole most, double *quickest, whole space, whole *found_option,
+             whole *found_case, double *found_step, double *found_bytes, whole *evaluated)
 {
+    const tables t = {dp, batch, rounds, share, bill, room, bar, quickest, cases};
+    double settings[SETTINGS * BLOCK + 1], out[WIDTH * BLOCK], p[WIDTH * BLOCK], least_s[BLOCK], once_s[BLOCK];
     double dps[BLOCK], batches[BLOCK], steps[BLOCK], bytes[BLOCK], floors[BLOCK];
-    whole picked[BLOCK], found = 0, o;
-    for (o = *next; o < options && found + cases <= space; o++) {
-        const whole option = order[o], row = kind[option] * cases;
-        const double way = ways[kind[option]];
-        for (whole start = 0; start < cases; start += BLOCK) {
-            const whole n = cases - start < BLOCK ? cases - start : BLOCK;
-            const double *b = bill + row + start, *m = room + row + start, *d = dp + row + start;
-            whole open = below(n, stage[option], once[option], rounds + row + start, share + row + start, b, m,
-                               bar + start, quickest + start, floors, picked), count = 0;
-            for (whole i = 0; i < open; i++) {
-                const whole j = picked[i], at = start + j;
-                const point least = {floors[j] * b[j], lean[option], way * d[j]};
-                picked[count] = j;
-                dps[count] = d[j];
-                batches[count] = batch[row + at];
-                count += keep || floors[j] <= quickest[at] * m[j] || !beaten(fronts + most * at, sizes[at], least, slack);
+    whole places[BLOCK], picked[BLOCK], found = 0;
+    for (whole o = *next; o < options;) {
+        whole block = 0;
+        for (; o < options && block < BLOCK; o++) {
+            const whole option = order[o];
+            if (!any_open(&t, kind[option] * cases, stage[option], once[option])) continue;
+            for (whole j = 0; j < SETTINGS; j++) settings[j * BLOCK + block] = in[j * options + option];
+            places[block++] = o;
+        }
+        some_options(u, settings, BLOCK, block, least_s, once_s, out);
+        turned(out, block, p);
+        for (whole k = 0; k < block; k++) {
+            if (found + cases > space) {
+                *next = places[k];
+                return found;
             }
-            if (!count) continue;
-            one_option(u, p + option * width, count, dps, batches, steps, bytes);
-            *evaluated += count;
-            for (whole i = 0; i < count; i++) {
-                const whole j = picked[i], at = start + j;
-                const double seconds = steps[i] / batches[i], filled = (steps[i] + again[option]) / batches[i];
-                const point one = {seconds * b[j], bytes[i], way * dps[i]};
-                const point nearly = {one.seconds, one.bytes / slack, one.used};
-                const int fits = bytes[i] <= usable;
-                if (!(bytes[i] <= usable * slack)) continue;
-                if (fits && seconds < quickest[at]) quickest[at] = seconds;
-                const int asked = keep ? one.seconds <= bar[at] * slack
-                                       : !beaten(fronts + most * at, sizes[at], nearly, slack);
-                if (!asked && (m[j] <= 1.0 || filled > quickest[at] * m[j] * slack)) continue;
-                found_option[found] = option;
-                found_case[found] = at;
-                found_step[found] = steps[i];
-                found_bytes[found++] = bytes[i];
-                if (!fits) continue;
-                if (keep) bar[at] = join_few(best + keep * at, keep, one.seconds);
-                else sizes[at] = join_front(fronts + most * at, sizes[at], most, one);
+            const whole option = order[places[k]], row = kind[option] * cases;
+            const double way = ways[kind[option]];
+            for (whole start = 0; start < cases; start += BLOCK) {
+                const whole n = cases - start < BLOCK ? cases - start : BLOCK;
+                const double *b = bill + row + start, *m = room + row + start, *d = dp + row + start;
+                whole open = below(n, stage[option], once[option], rounds + row + start, share + row + start, b, m,
+                                   bar + start, quickest + start, floors, picked), count = 0;
+                for (whole i = 0; i < open; i++) {
+                    const whole j = picked[i], at = start + j;
+                    const point least = {floors[j] * b[j], lean[option], way * d[j]};
+                    picked[count] = j;
+                    dps[count] = d[j];
+                    batches[count] = batch[row + at];
+                    count += keep || floors[j] <= quickest[at] * m[j] ||
+                             !beaten(fronts + most * at, sizes[at], least, slack);
+                }
+                if (!count) continue;
+                one_option(u, p + k * WIDTH, count, dps, batches, steps, bytes);
+                *evaluated += count;
+                for (whole i = 0; i < count; i++) {
+                    const whole j = picked[i], at = start + j;
+                    const double seconds = steps[i] / batches[i], filled = (steps[i] + again[option]) / batches[i];
+                    const point one = {seconds * b[j], bytes[i], way * dps[i]};
+                    const point nearly = {one.seconds, one.bytes / slack, one.used};
+                    const int fits = bytes[i] <= usable;
+                    if (!(bytes[i] <= usable * slack)) continue;
+                    if (fits && seconds < quickest[at]) quickest[at] = seconds;
+                    const int asked = keep ? one.seconds <= bar[at] * slack
+                                           : !beaten(fronts + most * at, sizes[at], nearly, slack);
+                    if (!asked && (m[j] <= 1.0 || filled > quickest[at] * m[j] * slack)) continue;
+                    found_option[found] = option;
+                    found_case[found] = at;
+                    found_step[found] = steps[i];
+                    found_bytes[found++] = bytes[i];
+                    if (!fits) continue;
+                    if (keep) bar[at] = join_few(best + keep * at, keep, one.seconds);
+                    else sizes[at] = join_front(fronts + most * at, sizes[at], most, one);
+                }
             }
         }
     }
-    *next = o;
+    *next = options;
     return found;
 }

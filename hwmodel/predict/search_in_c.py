@@ -50,7 +50,8 @@ def source(graph: Graph, ends: Ends) -> Source:
     constants = [p for p in asked if graph.levels[p] == CONSTANT and graph.nodes[p].op != "number"]
     inputs = (graph.nodes[p].name for p in asked if graph.nodes[p].op == "input" and graph.levels[p] == OPTION)
     settings = sorted(set(inputs) - {MOST})
-    text = LOOP.read_text(encoding="utf-8").replace("@WIDTH@", str(max(1, len(handed))))
+    text = LOOP.read_text(encoding="utf-8")
+    text = text.replace("@WIDTH@", str(max(1, len(handed)))).replace("@SETTINGS@", str(len(settings)))
     taken = {place: f"u[{i}]" for i, place in enumerate(constants)}
     held = {"bytes[i]": ends.lean}
     options = {"stage[i]": ends.stage, "once[i]": ends.once}
@@ -68,25 +69,43 @@ class _Loop:
     def __init__(self, graph: Graph, level: int, taken: Mapping[int, str], settings: list[str]) -> None:
         self.graph, self.level, self.taken, self.settings = graph, level, taken, settings
         self.writer = _Writer(graph, level)
+        self.spread = _conditions_of_constants(graph) if level == OPTION else set()
 
     def written_into(self, text: str, name: str, outputs: Mapping[str, int]) -> str:
         """The text with this loop in its two places: what it takes, and what it computes."""
         needed = self.graph.needed(tuple(outputs.values()), self.level)
-        given = [f"    const double {self.writer.name(p)} = {self.taken[p]};" for p in needed if self._outside(p)]
+        given = [line for place in needed if (line := self._given(place))]
         inside = [f"        {line}" for p in needed if (line := self._column(p) or self.writer.line(p))]
         ends = [f"        {where} = {self.writer.value(place)};" for where, place in outputs.items()]
         return text.replace(f"@{name}_GIVEN@", "\n".join(given)).replace(f"@{name}_INSIDE@", "\n".join(inside + ends))
 
-    def _outside(self, place: int) -> bool:
-        return place in self.taken and self.graph.levels[place] < self.level
+    def _given(self, place: int) -> str:
+        """The statement that takes a number from outside. Conditions of constants take a column: compilers join those
+        that no turn of a loop changes, and then vectorise none of it."""
+        if place not in self.taken or self.graph.levels[place] >= self.level:
+            return ""
+        name, value = self.writer.name(place), self.taken[place]
+        if place not in self.spread:
+            return f"    const double {name} = {value};"
+        return f"    double all_{name}[BLOCK];\n    for (whole i = 0; i < BLOCK; i++) all_{name}[i] = {value};"
 
     def _column(self, place: int) -> str:
-        """The statement that reads a setting of an option."""
+        """The statement that reads a setting of an option, or a condition of constants."""
         node = self.graph.nodes[place]
+        if place in self.spread:
+            return f"const double {self.writer.name(place)} = all_{self.writer.name(place)}[i];"
         if node.op != "input" or self.graph.levels[place] != OPTION or self.level != OPTION:
             return ""
         column = "most[i]" if node.name == MOST else f"in[{self.settings.index(node.name)} * n + i]"
         return f"const double {self.writer.name(place)} = {column};"
+
+
+def _conditions_of_constants(graph: Graph) -> set[int]:
+    """Constants that choose between values of an option."""
+    asked = [node.args[:1] if node.op == "where" else node.args for node, level in zip(graph.nodes, graph.levels)
+             if level == OPTION and node.op in ("where", "and", "or")]  # fmt: skip
+    numbers = {place for places in asked for place in places if graph.levels[place] == CONSTANT}
+    return {place for place in numbers if graph.nodes[place].op != "number"}
 
 
 class _Writer:
