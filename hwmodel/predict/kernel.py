@@ -8,8 +8,10 @@ questions of one structure are arguments: a kernel serves all sizes of a family.
 from __future__ import annotations
 
 import ctypes
+from collections import ChainMap
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,14 +22,15 @@ from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index, leanest, least_seconds
 from hwmodel.predict.replay import CommonInputs, seconds_and_bytes
-from hwmodel.predict.search_in_c import MOST, Ends
+from hwmodel.predict.search_in_c import MOST, Ends, Source
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
-from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, Program, numbers, structure, traced
+from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, numbers, structure, traced
 
 Options = Mapping[str, float | Floats]
 KEPT_KERNELS = 256
+KEPT_RECORDS = 64
 
 
 class KernelInputs(msgspec.Struct, frozen=True):
@@ -40,12 +43,10 @@ class KernelInputs(msgspec.Struct, frozen=True):
 
 
 class Kernel(msgspec.Struct, frozen=True):
-    """A compiled structure: the library, the program of the constants that it takes, and the settings of an option."""
+    """A compiled structure, and what it takes (see `search_in_c.Source`)."""
 
     library: Any
-    constants: Program
-    settings: list[str]
-    width: int  # numbers that an option hands to its layouts
+    source: Source
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -80,7 +81,7 @@ class Bound(msgspec.Struct, frozen=True):
         """Seconds of a step and bytes of the fullest stage of layouts."""
         which, option = np.unique(option, return_inverse=True)
         order = np.argsort(option, kind="stable")  # the kernel takes runs of one option
-        some = np.empty((len(which), self.kernel.width))
+        some = np.empty((len(which), max(1, self.kernel.source.handed)))
         self.narrowed(which)._prepare(np.empty(len(which)), np.empty(len(which)), some)
         step_s, held = np.empty((2, len(option)))
         option, dp, batch = option[order], dp[order], batch[order]
@@ -109,28 +110,43 @@ def whole(number: int) -> ctypes.c_longlong:
     return ctypes.c_longlong(number)
 
 
+class _Given(NamedTuple):
+    """The numbers of a record by their place, and what of them decides a graph."""
+
+    numbers: dict[str, float]
+    structure: tuple[tuple[str, float | None], ...]
+
+
+@lru_cache(maxsize=KEPT_RECORDS)
+def _given(record: msgspec.Struct, name: str) -> _Given:
+    found = numbers(record, f"{name}.")
+    return _Given(found, structure(found))
+
+
 def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> Bound | None:
     """The kernel of a question, compiled if need be; None where there is no compiler."""
     records = KernelInputs(g.cases.shape, machine, precision, stack)
     columns = option_columns(g)
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
-    free = tuple(sorted(arrays))
-    fixed = tuple(sorted((name, value) for name, value in columns.items() if not isinstance(value, np.ndarray)))
-    given = numbers(records) | {
-        "seq_len": float(g.cases.seq_len),
-        "trainable_fraction": float(g.cases.trainable_fraction),
-    }
-    key = (structure(given), free, fixed)
+    each = [_given(getattr(records, name), name) for name in records.__struct_fields__]
+    trainable = float(g.cases.trainable_fraction)
+    fixed = tuple((name, value) for name, value in columns.items() if name not in arrays)
+    key = (*(one.structure for one in each), trainable if trainable in BAKED else None, tuple(arrays), fixed)
     found = _KERNELS.get(key)
     if found is None:
-        found = _KERNELS[key] = _compiled(records, columns, given["trainable_fraction"])
+        found = _KERNELS[key] = _compiled(records, columns, trainable)
         while len(_KERNELS) > KEPT_KERNELS:
             _KERNELS.pop(next(iter(_KERNELS)))
     if not isinstance(found, Kernel):
         return None
-    constants = np.array([float(one) for one in found.constants(given)])
-    settings = np.array([arrays[name.removeprefix("layout.")] for name in found.settings]).reshape(-1, g.width)
-    return Bound(found, constants, settings)
+    known = ChainMap(
+        {"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}, *(one.numbers for one in each)
+    )
+    given = np.array([known[name] for name in found.source.numbers])
+    constants = np.empty(max(1, found.source.constants))
+    found.library.constants(at(given), at(constants))
+    settings = np.array([arrays[name.removeprefix("layout.")] for name in found.source.settings])
+    return Bound(found, constants, settings.reshape(-1, g.width))
 
 
 _KERNELS: dict[Any, Kernel | str] = {}
@@ -176,9 +192,9 @@ def traced_search(records: KernelInputs, columns: Options, trainable: float) -> 
 def _compiled(records: KernelInputs, columns: Options, trainable: float) -> Kernel | str:
     """The kernel of a structure, or why there is none."""
     graph, ends = traced_search(records, columns, trainable)
-    text = search_in_c.source(graph, ends)
-    library = compiler.load(text.text, cache_dir() / "kernels")
+    source = search_in_c.source(graph, ends)
+    library = compiler.load(source.text, cache_dir() / "kernels")
     if library is None:
         return "no C compiler"
     library.search.restype = ctypes.c_longlong
-    return Kernel(library, Program(graph, text.constants), text.settings, max(1, len(text.handed)))
+    return Kernel(library, source)

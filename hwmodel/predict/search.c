@@ -21,6 +21,13 @@ typedef long long whole;
 #define WIDTH @WIDTH@ /* numbers that an option hands to its layouts */
 #define SETTINGS @SETTINGS@
 
+/* What a question decides, from its numbers. */
+void constants(const double *given, double *u)
+{
+@CONSTANT_GIVEN@
+@CONSTANT_INSIDE@
+}
+
 /* Bytes that a few of n options hold at least, of so many replicas. Of `in`, each setting of the options is a column. */
 static __attribute__((noinline)) void some_bytes(const double *restrict u, const double *restrict in, whole n,
                                                  whole some, const double *restrict most, double *restrict bytes)

@@ -33,17 +33,19 @@ class Ends(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A text, and what it takes: nodes of the constants, nodes that an option hands to its layouts, and the settings of
-    an option by name, a column each."""
+    """A text, and what it takes and holds: the numbers of a question and the settings of an option by name, how many
+    constants come of the numbers, and how many of its own an option hands to its layouts."""
 
     text: str
-    constants: list[int]
-    handed: list[int]
+    numbers: list[str]
     settings: list[str]
+    constants: int
+    handed: int
 
 
 def source(graph: Graph, ends: Ends) -> Source:
-    """The C text of three loops over a graph: what options hold at least, what else they decide, and layouts."""
+    """The C text of a graph: what a question decides, then what options hold at least, what else they decide, and a
+    layout on a fleet, a loop each."""
     needed = graph.needed((ends.step, ends.held), ROW)
     handed = [p for p in needed if graph.levels[p] == OPTION]
     asked = graph.needed((*ends, *handed), OPTION)
@@ -52,7 +54,12 @@ def source(graph: Graph, ends: Ends) -> Source:
     settings = sorted(set(inputs) - {MOST})
     text = LOOP.read_text(encoding="utf-8")
     text = text.replace("@WIDTH@", str(max(1, len(handed)))).replace("@SETTINGS@", str(len(settings)))
-    taken = {place: f"u[{i}]" for i, place in enumerate(constants)}
+    every = graph.needed(constants, CONSTANT)
+    given = [place for place in every if graph.nodes[place].op == "input"]
+    numbers = {place: f"given[{i}]" for i, place in enumerate(given)}
+    outputs = {f"u[{i}]": place for i, place in enumerate(constants)}
+    text = _Loop(graph, CONSTANT, numbers, []).written_into(text, "CONSTANT", outputs)
+    taken = {place: where for where, place in outputs.items()}
     held = {"bytes[i]": ends.lean}
     options = {"stage[i]": ends.stage, "once[i]": ends.once}
     options |= {f"out[{j} * BLOCK + i]": place for j, place in enumerate(handed)}
@@ -60,7 +67,8 @@ def source(graph: Graph, ends: Ends) -> Source:
     for name, outputs in (("LEAN", held), ("OPTION", options)):
         text = _Loop(graph, OPTION, taken, settings).written_into(text, name, outputs)
     taken |= {place: f"p[{j}]" for j, place in enumerate(handed)}
-    return Source(_Loop(graph, ROW, taken, []).written_into(text, "LAYOUT", layouts), constants, handed, settings)
+    text = _Loop(graph, ROW, taken, []).written_into(text, "LAYOUT", layouts)
+    return Source(text, [graph.nodes[place].name for place in given], settings, len(constants), len(handed))
 
 
 class _Loop:
@@ -82,7 +90,7 @@ class _Loop:
     def _given(self, place: int) -> str:
         """The statement that takes a number from outside. Conditions of constants take a column: compilers join those
         that no turn of a loop changes, and then vectorise none of it."""
-        if place not in self.taken or self.graph.levels[place] >= self.level:
+        if place not in self.taken:
             return ""
         name, value = self.writer.name(place), self.taken[place]
         if place not in self.spread:
