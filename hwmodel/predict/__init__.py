@@ -18,6 +18,7 @@ __all__ = [
     "recompute",
     "schedules",
     "search",
+    "space",
     "states",
     "training",
     "uncertainty",

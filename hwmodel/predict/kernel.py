@@ -22,7 +22,7 @@ from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index, leanest, least_seconds
 from hwmodel.predict.replay import CommonInputs, seconds_and_bytes
-from hwmodel.predict.search_in_c import MOST, Ends, Source
+from hwmodel.predict.search_in_c import MOST, SearchEnds, SearchText
 from hwmodel.specs import Layout, Precision, Shape, Workload
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
@@ -43,10 +43,10 @@ class KernelInputs(msgspec.Struct, frozen=True):
 
 
 class Kernel(msgspec.Struct, frozen=True):
-    """A compiled structure, and what it takes (see `search_in_c.Source`)."""
+    """A compiled structure, and what it takes (see `search_in_c.SearchText`)."""
 
     library: Any
-    source: Source
+    source: SearchText
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -165,7 +165,7 @@ def option_columns(g: Grid) -> dict[str, float | Floats]:
     return found
 
 
-def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, Ends]:
+def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, SearchEnds]:
     """The graph of a step's seconds and its bytes, and of the floors of both, and their nodes."""
     graph = Graph()
     given = traced(graph, records, CONSTANT)
@@ -186,7 +186,7 @@ def traced_search(records: KernelInputs, columns: Options, trainable: float) -> 
     lean = peak_bytes(
         given.shape, given.precision, *leanest(option, graph.input(MOST, OPTION), seq_len, share), given.stack
     )
-    return graph, Ends(step, held, graph.place(stage), graph.place(once), graph.place(lean))
+    return graph, SearchEnds(step, held, graph.place(stage), graph.place(once), graph.place(lean))
 
 
 def _compiled(records: KernelInputs, columns: Options, trainable: float) -> Kernel | str:

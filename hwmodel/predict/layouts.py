@@ -287,7 +287,7 @@ def _columns(modes: tuple[recompute.Mode, ...], p: Policy, table: NDArray[np.flo
     )  # fmt: skip
 
 
-class Options(NamedTuple):
+class OptionKinds(NamedTuple):
     """The options of a shape: layouts of one replica, their kinds (columns as `kinds_of`) and the kind of each."""
 
     layout: Layout
@@ -296,7 +296,7 @@ class Options(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _options(limits: _Limits, p: Policy) -> Options:
+def _options(limits: _Limits, p: Policy) -> OptionKinds:
     table = _option_table(limits, p)
     each = kinds_of(table)
     found = told_apart(*code_of(each[0]))
@@ -304,10 +304,10 @@ def _options(limits: _Limits, p: Policy) -> Options:
         place, count = code_of(column)
         found = told_apart(found.place * count + place, len(found.first) * count)
     layout = _columns(_modes(limits.experts > 0, limits.latent, p), p, table)
-    return Options(layout, each[:, found.first], found.place)
+    return OptionKinds(layout, each[:, found.first], found.place)
 
 
-def options_of(cases: Cases, domain: float, p: Policy) -> Options:
+def options_of(cases: Cases, domain: float, p: Policy) -> OptionKinds:
     """The options that the shape admits, before they are held against a fleet: shared, and never written to."""
     return _options(_limits(cases, domain), p)
 

@@ -22,7 +22,7 @@ LOOP = Path(__file__).with_name("search.c")  # what surrounds the graph
 MOST = "most"  # the replicas at which an option holds the least, given beside its settings
 
 
-class Ends(NamedTuple):
+class SearchEnds(NamedTuple):
     """The nodes that a search asks for: of a layout on a fleet and (the floors) of an option."""
 
     step: int
@@ -32,7 +32,7 @@ class Ends(NamedTuple):
     lean: int
 
 
-class Source(NamedTuple):
+class SearchText(NamedTuple):
     """A text, and what it takes and holds: the numbers of a question and the settings of an option by name, how many
     constants come of the numbers, and how many of its own an option hands to its layouts."""
 
@@ -43,7 +43,7 @@ class Source(NamedTuple):
     handed: int
 
 
-def source(graph: Graph, ends: Ends) -> Source:
+def source(graph: Graph, ends: SearchEnds) -> SearchText:
     """The C text of a graph: what a question decides, then what options hold at least, what else they decide, and a
     layout on a fleet, a loop each."""
     needed = graph.needed((ends.step, ends.held), ROW)
@@ -68,7 +68,7 @@ def source(graph: Graph, ends: Ends) -> Source:
         text = _Loop(graph, OPTION, taken, settings).written_into(text, name, outputs)
     taken |= {place: f"p[{j}]" for j, place in enumerate(handed)}
     text = _Loop(graph, ROW, taken, []).written_into(text, "LAYOUT", layouts)
-    return Source(text, [graph.nodes[place].name for place in given], settings, len(constants), len(handed))
+    return SearchText(text, [graph.nodes[place].name for place in given], settings, len(constants), len(handed))
 
 
 class _Loop:
