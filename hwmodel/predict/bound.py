@@ -62,7 +62,7 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True):
         kinds, place = np.flatnonzero(there), np.cumsum(there) - 1
         return msgspec.structs.replace(
             self, options=take(self.options, options), kind=place[self.kind[options]], ways=self.ways[kinds],
-            micro_batch=self.micro_batch[kinds], dp=self.dp[:, kinds], batch_seqs=self.batch_seqs[:, kinds],
+            micro_batch=self.micro_batch[kinds], dp=self.dp.T[kinds].T, batch_seqs=self.batch_seqs.T[kinds].T,
         )  # fmt: skip
 
     def layouts(self, option: Index, case: Index) -> LayoutSpace:
@@ -81,8 +81,7 @@ def grid(cases: Cases, domain: float, p: Policy) -> Grid:
     fits = (dp >= 1) & (batch >= 1)
     return Grid(
         cases=cases, policy=p, options=options, kind=kind, ways=kinds[0],
-        micro_batch=kinds[1], dp=np.ascontiguousarray(np.where(fits, dp, 0.0).T),
-        batch_seqs=np.ascontiguousarray(np.where(fits, batch, 0.0).T),
+        micro_batch=kinds[1], dp=np.where(fits, dp, 0.0).T, batch_seqs=np.where(fits, batch, 0.0).T,
     )  # fmt: skip
 
 

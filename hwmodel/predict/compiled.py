@@ -17,6 +17,7 @@ from hwmodel.predict.kernel import Bound, at, whole
 from hwmodel.predict.wanted import FRONT_SIZE, NONE, Wanted
 
 CASES_A_BLOCK = 512
+FIRST_OPTIONS = 256  # whose order is worth sorting
 SPACE = 1 << 18  # candidates handed back at once
 
 
@@ -47,10 +48,10 @@ def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, wanted: Wan
     """Search all options on all cases; `wanted` learns what was found."""
     quickest = np.full(g.cases.count, NONE)
     parts, evaluated = [_empty(0)], 0
-    order, options = np.argsort(g.cases.accelerators, kind="stable"), np.arange(g.width)
+    order, every = np.argsort(g.cases.accelerators, kind="stable"), np.arange(g.width)
     for start in range(0, g.cases.count, CASES_A_BLOCK):
         cases = order[start : start + CASES_A_BLOCK]
-        ordered = options[np.argsort(likely(g, floor, options, cases), kind="stable")]
+        ordered = promising_first(likely(g, floor, every, cases))
         block = _Block(g, floor, bars, cases, wanted)
         found, count = block.search(kernel, ordered)
         quickest[cases] = block.quickest
@@ -58,9 +59,20 @@ def candidates(g: Grid, floor: TimeFloor, bars: Bars, kernel: Bound, wanted: Wan
         kept = found.rows(block.still_open(kernel, found))
         parts.append(msgspec.structs.replace(kept, case=cases[kept.case]))
         evaluated += count
-    every = _joined(parts)
-    return Candidates(option=every.option, case=every.case, step_s=every.step_s, held_bytes=every.held_bytes,
+    found = _joined(parts)
+    return Candidates(option=found.option, case=found.case, step_s=found.step_s, held_bytes=found.held_bytes,
                       quickest=quickest, evaluated=evaluated)  # fmt: skip
+
+
+def promising_first(least: Floats) -> Index:
+    """Places of the FIRST_OPTIONS least, in their order, then of the others as they come: few of these stay open, and
+    their tables lie together."""
+    if len(least) <= FIRST_OPTIONS:
+        return np.argsort(least, kind="stable")
+    later = np.ones(len(least), dtype=bool)
+    first = np.argpartition(least, FIRST_OPTIONS)[:FIRST_OPTIONS]
+    later[first] = False
+    return np.concatenate([first[np.argsort(least[first], kind="stable")], np.flatnonzero(later)])
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -95,7 +107,7 @@ class _Block:
     def __init__(self, g: Grid, floor: TimeFloor, bars: Bars, cases: Index, wanted: Wanted) -> None:
         self.kind, self.ways, self.floor, self.bars = g.kind, np.ascontiguousarray(g.ways), floor, bars
         self.dp, self.batch, self.rounds, self.share, self.bill, self.room = (
-            np.ascontiguousarray(table[cases].T)
+            np.take(table.T, cases, axis=1)
             for table in (g.dp, g.batch_seqs, floor.rounds, floor.share, bars.bill, bars.room)
         )
         self.count = len(cases)

@@ -194,13 +194,13 @@ def expert_grain(ranks: Column, experts: Column) -> Column:
 
 def _data_parallel(dp_most: Column, grain: Column, micro: Column, batch: Column, given: bool) -> tuple[Column, Column]:
     """Replicas and global batch [seqs] of each row, whole grains of them: a given batch must divide, a capped one is
-    filled."""
+    filled. Columns that broadcast, `dp_most` and `batch` whole."""
     if not given:
         dp = np.floor(np.minimum(dp_most, np.floor(batch / micro)) / grain) * grain
         per_step = np.maximum(dp * micro, 1.0)
         return dp, np.floor(batch / per_step) * per_step
     dp = np.zeros_like(dp_most)
-    shares = micro * grain
+    shares, grain = (np.broadcast_to(one, dp.shape) for one in (micro * grain, grain))
     for b, share in product(np.unique(batch), np.unique(shares)):
         if b % share == 0:
             rows = (batch == b) & (shares == share)
@@ -240,8 +240,8 @@ def fuller(cases: Cases, space: LayoutSpace, rounds_more: float) -> LayoutSpace:
 
     Replicas that share a cap unevenly leave a part of it: of 216 sequences, 120 replicas step with 120, 108 with 216.
     """
-    one, micro = space.options, space.micro_batch
-    grain = expert_grain(np.asarray(one.tp * one.cp), np.asarray(one.ep * one.etp))[space.option]
+    one, micro = space.settings("tp", "cp", "ep", "etp"), space.micro_batch
+    grain = expert_grain(one["tp"] * one["cp"], one["ep"] * one["etp"])
     rounds = np.round(space.batch_seqs / (space.dp * micro)) + rounds_more
     fewer = np.floor(cases.batch_cap_seqs[space.case] / (micro * rounds) / grain) * grain
     return msgspec.structs.replace(space, dp=fewer, batch_seqs=fewer * micro * rounds)
@@ -321,8 +321,6 @@ def kinds_of(table: NDArray[np.float64]) -> Column:
 def replicas(cases: Cases, ways: Column, micro: Column, grain: Column) -> tuple[Column, Column]:
     """Replicas and batch [seqs] of kinds of options on each case: rows are kinds, columns are cases; where a kind does
     not fit a case, less than one."""
-    kinds, count = len(ways), cases.count
-    most = np.floor(np.tile(cases.accelerators, kinds) / np.repeat(ways, count))
-    batch = np.tile(cases.batch_cap_seqs, kinds)
-    dp, filled = _data_parallel(most, np.repeat(grain, count), np.repeat(micro, count), batch, cases.batch_given)
-    return dp.reshape(kinds, count), filled.reshape(kinds, count)
+    most = np.floor(cases.accelerators / ways[:, None])
+    batch = np.broadcast_to(cases.batch_cap_seqs, most.shape)
+    return _data_parallel(most, grain[:, None], micro[:, None], batch, cases.batch_given)

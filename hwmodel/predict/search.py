@@ -205,7 +205,8 @@ def fuller_layouts(
     rows = np.flatnonzero((room > 1.0) & (per_seq * (1.0 - FULLER_MAY_SAVE) <= best[space.case] * room))
     near, bar = space.rows(rows), best[space.case[rows]]
     least_s = (1.0 - FULLER_MAY_SAVE) * step_s[rows]
-    round_s = least_seconds_of_micro_batch(cases, near.layout, machine)
+    ways = Layout(**near.settings("tp", "cp", "pp"), micro_batch=near.micro_batch)
+    round_s = least_seconds_of_micro_batch(cases, ways, machine)
     found, of = space.rows(slice(0)), rows[:0]
     for more in FULLER_ROUNDS if near.count else ():
         one = fuller(cases, near, more)

@@ -33,13 +33,18 @@ class LayoutSpace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def count(self) -> int:
         return len(self.case)
 
+    def settings(self, *names: str) -> dict[str, Column]:
+        """Some settings of each row's option."""
+        return {
+            name: np.take(np.broadcast_to(getattr(self.options, name), (self._width,)), self.option) for name in names
+        }
+
     @property
     def micro_batch(self) -> Column:
         """Sequences of a micro-batch."""
         if self.own_micro_batch is not None:
             return self.own_micro_batch
-        each: Column = np.broadcast_to(np.asarray(self.options.micro_batch), (self._width,))[self.option]
-        return each
+        return self.settings("micro_batch")["micro_batch"]
 
     @cached_property
     def layout(self) -> Layout:
