@@ -1,10 +1,11 @@
 """How far the layout search is from the machine's limit, and one joint search of 10^11 layouts.
 
-OMP_NUM_THREADS=1 python benchmarks/limit.py [--workers 2] [--sizes 600] [--every 1] [--rates | --joint]
+OMP_NUM_THREADS=1 python benchmarks/limit.py [--workers 2] [--sizes 600] [--every 1] [--rates | --few | --joint]
 
-First the rates of the ways to search, in one run: every layout evaluated, floors in NumPy, the compiled search. Then
-shape x layout x fleet x format: the fastest layout of every model size, on every fleet of whole nodes, in every format
-of a part, with how many layouts were evaluated and how many excluded by which floor.
+First the rates of the ways to search, in one run: every layout evaluated, floors in NumPy, the compiled search. Next
+what a shape costs on few fleets and on many. Then shape x layout x fleet x format: the fastest layout of every model
+size, on every fleet of whole nodes, in every format of a part, with how many layouts were evaluated and how many
+excluded by which floor.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ FORMATS = ("bf16", "fp8", "mxfp8", "nvfp4")
 SIZES = (1e9, 1e12)
 LARGEST_FLEET = 131_072
 BATCH_SEQS, SEQ_LEN = 4096.0, 4096.0
+FEW_FLEETS, MOST_NODES = (1, 8, 20, 64, 256, 2000), 2000
 FLEETS, MOST_FRONTS = (32, 64, 256, 4096), 256
 QUESTIONS = (
     ("llama-3.1-70b", "H100", "bf16"), ("mixtral-8x7b", "A100", "bf16"), ("llama-3.1-405b", "H100", "fp8"),
@@ -168,6 +170,23 @@ def rates(fleets: int) -> None:
         print(f"{model:<16}{part:<6}{number_format:<6}{ways(many, few, of_fronts, asked)}", flush=True)
 
 
+def few(repeats: int = 9) -> None:
+    """What a shape costs the compiled search by the number of its fleets, evenly apart up to MOST_NODES nodes."""
+    most = f"{NODE * MOST_NODES:,}"
+    print(f"a shape in one format on fleets of whole nodes up to {most} accelerators, the least of {repeats}:")
+    for model, part, number_format in QUESTIONS:
+        setting = setting_of(part, number_format, model)
+        shape = setting.shape()
+        assert shape is not None
+        asked = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
+        said = []
+        for count in FEW_FLEETS:
+            cases = cases_of(shape, np.round(np.linspace(0.0, MOST_NODES, count + 1)[1:]) * NODE)
+            made, tally = rate(lambda: fastest(cases, *asked, compiled=True, leanest=False), repeats)  # noqa: B023
+            said.append(f"{count} fleets {tally.layouts / made / 1e3:.1f} ms ({made:.1f} M/s)")
+        print(f"{model:<16}{part:<6}{number_format:<6}{', '.join(said)}", flush=True)
+
+
 def main() -> None:
     """Print the rates, then the joint search."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -175,12 +194,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, default=600, help="model sizes from 1B to 1T")
     parser.add_argument("--every", type=int, default=1, help="search every N-th shape and format only")
     parser.add_argument("--rates", action="store_true", help="the rates alone")
+    parser.add_argument("--few", action="store_true", help="what a shape costs alone")
     parser.add_argument("--joint", action="store_true", help="the joint search alone")
     given = parser.parse_args()
     print(f"compiler: {compiler() or 'none, the text searches'}")
-    for fleets in () if given.joint else FLEETS:
+    for fleets in () if given.joint or given.few else FLEETS:
         rates(fleets)
-    if given.rates:
+    if not given.joint and not given.rates:
+        few()
+    if given.rates or given.few:
         return
     asked = tasks(given.sizes)[:: given.every]
     begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
