@@ -315,7 +315,7 @@ def test_no_life_is_dearer_than_that_of_the_plans_own_run(question: dict[str, st
     found = plan(**question)
     row = found.objectives.demand_curve[0]
     own = value_of(found.answer.cost_usd)
-    assert row.serve_cost < 0.06 * own
+    assert row.serve_cost < 0.07 * own
     assert row.train_cost <= 1.002 * own  # failures are counted for a smooth shape of the size
     assert row.lifetime_cost <= 1.002 * own + 1.1 * row.serve_cost * value_of(found.answer.params) / row.params
 

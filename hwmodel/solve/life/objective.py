@@ -95,7 +95,7 @@ def costs(
     if fleet is None:
         raise InputError(f"--objective {objective} needs accelerators: add --gpus, like 1024xA100, or use flops")
     asked = fleeted(setting)
-    per_hour = _per_accelerator_hour(asked, objective)
+    per_hour = per_accelerator_hour(asked, objective)
     span = _span(near_params)
     billed = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
     crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
@@ -158,7 +158,8 @@ def serving_penalty(setting: Setting, experts: float = 1.0) -> tuple[Callable[[A
     return penalty, said if one.measured else f"{said}; nothing is published in these bits"
 
 
-def _per_accelerator_hour(setting: Fleeted, objective: str) -> float:
+def per_accelerator_hour(setting: Fleeted, objective: str) -> float:
+    """What an hour of an accelerator counts in the objective's unit: dollars, kWh or kg CO2e."""
     if objective == "usd":
         return hourly_usd(setting)
     kwh = kwh_per_accelerator_hour(setting)

@@ -12,6 +12,7 @@ from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.laws.lifetime import Lifetime, Option, budget_band, option_optimum, placed, reached_loss
 from hwmodel.numerics import falls_at
+from hwmodel.solve.life.built_rows import Run, Trained, as_built
 from hwmodel.solve.life.demand import Life, flip_demand, option
 from hwmodel.solve.life.objective import Costs, flop_costs, own_costs
 from hwmodel.solve.question.setting import Setting
@@ -27,6 +28,7 @@ DRAWN_SHARES = (0.08, 0.985)  # of the size term: from sizes far too large to fa
 DRAWN_POINTS = 61
 WASTE = 0.05
 COLUMNS = ("params", "tokens", "train_cost", "serve_cost", "training_optimal_cost")
+SAME_LOSS = 1e-9  # nats by which a run may miss the loss of the rows and still be one that reaches it
 
 
 class WholeLife(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,9 +51,12 @@ def usual_costs(setting: Setting, fleet: Fleet | None, model: LossModel, sized: 
 
 
 def whole_life(
-    setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized, life: Life | None
+    setting: Setting, model: LossModel, fleet: Fleet | None, sized: Sized, life: Life | None, trained: Trained
 ) -> WholeLife | None:
-    """The demand rows, the flip and the curves of a plan; None where its law gives it no loss."""
+    """The demand rows, the flip and the curves of a plan; None where its law gives it no loss.
+
+    `trained`: cost of training by the bill of what is built, where an accelerator's hours are counted.
+    """
     if sized.loss is None:
         return None
     life_costs = life.costs if life is not None else usual_costs(setting, fleet, model, sized)
@@ -66,6 +71,10 @@ def whole_life(
         DemandPoint(inference_tokens=r.inference_tokens, params=r.params, tokens=r.tokens, saving=r.saving)
         for r in many
     ]
+    if life_costs.objective != "flops" and fleet is not None:
+        reached = abs(float(reached_loss(way, sized.n, sized.d)) - loss) < SAME_LOSS
+        own = [(sized.n, sized.d)] if reached else []
+        rows = as_built(rows, life_costs.serve, trained, _training_run(way, loss), own)
     return WholeLife(
         rows=rows, flip_inference_tokens=flip_demand(plain), unit=life_costs.unit, note=life_costs.note,
         curves=[_curve(way, loss, demand) for demand in (0.0, *DEMANDS[1:])],
@@ -90,6 +99,12 @@ def demand_rows(way: Option, loss: float, demands: tuple[float, ...]) -> list[De
         saving = 1.0 - whole / other if math.isfinite(other) else None
         rows.append(DemandRow(inference_tokens=demand, lifetime_cost=whole, saving=saving, **at))
     return rows
+
+
+def _training_run(way: Option, loss: float) -> Run:
+    """Size and tokens of the training optimum at the loss."""
+    best = option_optimum(way, loss, DEMANDS[0], 0)
+    return float(best.training_optimal_params), float(best.training_optimal_tokens)
 
 
 def _curve(way: Option, loss: float, demand: float) -> DemandCurve:

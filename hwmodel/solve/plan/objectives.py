@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.life.objective import default_objective
+from hwmodel.solve.life.objective import default_objective, per_accelerator_hour
 from hwmodel.solve.life.whole_life import law_choices, whole_life
 from hwmodel.solve.plan.own_batch import at_own_batch
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.sides import LAWS_SHOWN
+from hwmodel.solve.question.setting import fleeted
 from hwmodel.solve.run.answers import unfleeted
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Saving
-from hwmodel.solve.run.result import Objectives, RunAnswer
+from hwmodel.solve.run.result import Objectives, RunAnswer, value_of
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import on_fleet
 
@@ -55,7 +57,7 @@ def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
     """The training- and the deployment-optimal plan, the given one, the demand rows; and the saving over a life."""
     setting, sized, lifetime = prepared.setting, prepared.sized, prepared.lifetime
     fleet = prepared.solved.fleet if prepared.solved is not None else None
-    usual = whole_life(setting, prepared.model, fleet, sized, lifetime)
+    usual = whole_life(setting, prepared.model, fleet, sized, lifetime, partial(_trained, prepared))
     answered = _answered(prepared)
     training, deployment = _both(prepared, fleet)
     found = Objectives(
@@ -74,6 +76,24 @@ def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
         note=_held(prepared),
     )
     return found, _saving(prepared)
+
+
+def _trained(prepared: Prepared, params: float, tokens: float) -> float | None:
+    """Cost of training a size by its own bill, in the unit of the objective; None where nothing of that size fits."""
+    setting, solved, sized = prepared.setting, prepared.solved, prepared.sized
+    assert solved is not None
+    answer = solved.answer
+    if (params, tokens) != (sized.n, sized.d):
+        run = Sized(params=params, tokens=tokens, loss=None, solved={})
+        try:
+            answer = on_fleet(at_own_batch(solved.fleet, run), run).answer
+        except InfeasibleError:
+            return None
+    objective = default_objective(setting)
+    if objective == "usd":
+        return None if answer.cost_usd is None else value_of(answer.cost_usd)
+    hours = answer.gpu_hours
+    return None if hours is None else value_of(hours) * per_accelerator_hour(fleeted(setting), objective)
 
 
 def _held(prepared: Prepared) -> str:

@@ -40,8 +40,8 @@ class BatchPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return batch_laws.critical_batch_tokens(self.law, params, tokens)
 
     def seeing(self, tokens: float) -> BatchPolicy:
-        """The rule for a run on so many tokens, unless the question states its own."""
-        return msgspec.structs.replace(self, tokens=self.tokens or tokens)
+        """The rule for a run on so many tokens: those of a question, or where a life releases them a run's own."""
+        return msgspec.structs.replace(self, tokens=tokens)
 
 
 def batch_policy(setting: Setting) -> BatchPolicy:
