@@ -12,6 +12,7 @@ from hwmodel.catalog.writing import is_special
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
+from hwmodel.cli.process import start_no_algebra
 from hwmodel.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command(fmt: str, out: Path | None, quiet: bool, lang: str | None, **options
     hwmodel compare --params 10B,100B --gpus 1024xH100
     hwmodel compare --gpus 512xH100,256xB200 --precision bf16,fp8 --params 70B --tokens 2T
     """
+    start_no_algebra()
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.compare_values import compare_values, separated
 

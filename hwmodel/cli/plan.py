@@ -13,6 +13,7 @@ from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, plan_with_laun
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import QUESTION, REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
+from hwmodel.cli.process import start_no_algebra
 from hwmodel.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def command(
     A BUDGET.yaml has stages (ablations, pre-training, fine-tuning, rl, serving ...), pools, and money; its keys are
     these options. Given beside it stand for the same keys of the file.
     """
+    start_no_algebra()
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.solver import plan
 

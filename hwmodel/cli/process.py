@@ -1,9 +1,11 @@
-"""How the process of a command treats memory: it is short, and keeps nearly all that it makes until it exits."""
+"""How the process of a command treats memory and cores: it is short, keeps nearly all that it makes until it exits, and
+multiplies no large matrices."""
 
 from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 
 COLLECT_AFTER = 100_000  # objects made and not freed; Python's own 700 are for programs that run on
@@ -30,3 +32,9 @@ def keep_freed_memory() -> None:
     if hasattr(library, "mallopt"):
         for parameter, size in MALLOC:
             library.mallopt(parameter, size)
+
+
+def start_no_algebra() -> None:
+    """Have NumPy, imported after this, start no threads for products of matrices, unless the user says how many: one
+    for each core, they wait for work that never comes, in a fifth of the processor time of `import numpy`."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -10,7 +10,7 @@ import click
 from hwmodel.cli.launch_files import EXPORT, export_answer
 from hwmodel.cli.options import REPORT, stated, with_options
 from hwmodel.cli.output import emit, note, terminal_columns
-from hwmodel.cli.process import keep_freed_memory
+from hwmodel.cli.process import keep_freed_memory, start_no_algebra
 from hwmodel.cli.sections import Sectioned
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def command(
     hwmodel serve --model deepseek-v3 --demand "100 req/s" --input 4k --output 1k --tpot 30ms --disaggregated
     hwmodel serve --model llama-3.1-70b --part h200 --precision fp8 --tp 8 --concurrency 64
     """
+    start_no_algebra()
     from hwmodel.interop.model_files import model_file
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.serve.ask import serve

@@ -15,6 +15,7 @@ from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.interrupt import stopping
 from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
+from hwmodel.cli.process import start_no_algebra
 from hwmodel.cli.progress import Bar, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
@@ -75,6 +76,7 @@ def run(
     hwmodel sweep space.yaml --out fleets --workers 2
     hwmodel sweep space.yaml --out fleets --resume
     """
+    start_no_algebra()
     from hwmodel.report.sweep import sweep_report
     from hwmodel.report.sweep_page import sweep_html
     from hwmodel.solve.sweep.run import standing, sweep
@@ -135,6 +137,7 @@ def show(
     With `--out report.html` or --format html, and with `--out report.md` where no rows are named, a report with
     figures: the question, what was evaluated, the rows asked for (or all that the sweep keeps), what they rest on.
     """
+    start_no_algebra()
     from hwmodel.solve.sweep.show import Rows
 
     shown = form_of(fmt, out)

@@ -12,6 +12,7 @@ from hwmodel.cli.launch_files import EXPORT, FROM, export_answer, sequence_paral
 from hwmodel.cli.models import with_model_file
 from hwmodel.cli.options import REPORT, RUN, stated, with_options
 from hwmodel.cli.output import emit, terminal_columns
+from hwmodel.cli.process import start_no_algebra
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InfeasibleError
 
@@ -47,6 +48,7 @@ def command(
     hwmodel train --model mixtral-8x7b --gpus 64xH100 --ep 8 --precision fp8
     hwmodel train --from pretrain.sh --gpus 64xH100
     """
+    start_no_algebra()
     from hwmodel.report import train_card
     from hwmodel.report.phrases import language_of
     from hwmodel.report.train_report import train_csv, train_html, train_markdown

@@ -17,6 +17,11 @@ def _is_plain(value: Num, usual: float) -> bool:
     return isinstance(value, (int, float)) and value == usual
 
 
+def _launched(launch_s: Num, seconds: Num) -> Num:
+    """Seconds of a kernel with its launch, which captured graphs do without."""
+    return seconds if _is_plain(launch_s, 0.0) else launch_s + seconds
+
+
 def product_s(area: Num, ragged_area: Num, k: Num, moved: Num, efficiency: Num, c: GemmConstants) -> Num:
     """Seconds of products whose results cover `area` elements, and `ragged_area` more for the ragged last wave."""
     wasted = c.fill * c.units * (_TILE * _TILE) / (1.0 + k / c.split_k)
@@ -43,7 +48,7 @@ def gemm_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
 
 def sized_gemm_s(area: Num, ragged_area: Num, k: Num, moved: Num, c: GemmConstants) -> Num:
     """Seconds of one product of which the sizes are known that its time goes by (see `gemm_sizes`)."""
-    return c.launch_s + product_s(area, ragged_area, k, moved, c.efficiency, c)
+    return _launched(c.launch_s, product_s(area, ragged_area, k, moved, c.efficiency, c))
 
 
 def gemm_sizes(m: Num, n: Num, k: Num, c: GemmConstants) -> tuple[Num, Num, Num, Num]:
@@ -65,12 +70,14 @@ def grouped_gemm_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, c: GemmCo
 def sized_group_s(rows_per_expert: Num, n: Num, k: Num, experts: Num, moved: Num, c: GemmConstants) -> Num:
     """`grouped_gemm_s` of products of which the bytes are known that they move."""
     area = experts * (rows_per_expert + c.group_edge) * (n + c.edge_n)
-    return c.group_launch_s + product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c)
+    return _launched(c.group_launch_s, product_s(area, 0.0, k, moved, c.efficiency * c.group_efficiency, c))
 
 
 def cast_s(elements: Num, c: GemmConstants) -> Num:
     """Seconds to cast and scale `elements` into the format of `c`; zero where the format needs no cast."""
-    return c.cast_launch_s + elements * c.cast_bytes / (c.hbm_bytes_per_s * c.hbm_fraction)
+    if _is_plain(c.cast_bytes, 0.0):
+        return c.cast_launch_s
+    return _launched(c.cast_launch_s, elements * c.cast_bytes / (c.hbm_bytes_per_s * c.hbm_fraction))
 
 
 def attention_forward_s(

@@ -26,7 +26,14 @@ def choose_gemm(high: Num, c: GemmConstants, c_high: GemmConstants) -> GemmConst
 
 
 def _product_s(m: Num, n: Num, k: Num, c: GemmConstants) -> Num:
-    return gemm_s(m, n, k, c) + cast_s(m * k, c)
+    return _cast_first(gemm_s(m, n, k, c), m, k, c)
+
+
+def _cast_first(product_s: Num, rows: Num, k: Num, c: GemmConstants) -> Num:
+    """Seconds of a product and of casting the `rows` of depth `k` that enter it, where its format needs that."""
+    if absent(c.cast_bytes) and absent(c.cast_launch_s):
+        return product_s
+    return product_s + cast_s(rows * k, c)
 
 
 def kv_heads_per_rank(block: Block, tp: Num) -> Num:
@@ -103,7 +110,8 @@ def attention_products_s(
     own = _attention_gemm(c, machine, network_only)
     for x in head_matrices(shape, block, held_part(block, layout)):
         if x.kind == "groups":
-            total = total + x.only(grouped_gemm_s(m, x.n, x.k, x.copies, c) + cast_s(m * x.k * x.copies, c))
+            grouped = grouped_gemm_s(m, x.n, x.k, x.copies, c)
+            total = total + x.only(_cast_first(grouped, m * x.k, x.copies, c))
         else:
             total = total + x.only(_product_s(m, x.n, x.k, own))
     return total
@@ -134,7 +142,7 @@ def network_products_s(
             assert spread is not None
             n, k = padded_sides(expert_width(shape, block), product.n, product.k, formats)
             grouped_s = grouped_gemm_s(spread.rows, n, k, spread.experts, machine.gemm)
-            experts = experts + product.only(grouped_s + cast_s(spread.copies * product.k, machine.gemm))
+            experts = experts + product.only(_cast_first(grouped_s, spread.copies, product.k, machine.gemm))
         elif product.kind == "router":
             dense.append(product.only(gemm_s(m, product.n, product.k, machine.gemm_high)))
         else:

@@ -17,6 +17,7 @@ from hwmodel.catalog.calibrations import kernel_calibration
 from hwmodel.errors import InputError
 from hwmodel.physics import kernels
 from hwmodel.physics.machine import gemm_constants, machine, sustained
+from hwmodel.physics.serving_products import _product_s
 from hwmodel.specs.kernels import GemmConstants, Machine
 from hwmodel.validation.kernels import sample as kernel_sample
 from hwmodel.validation.kernels.reports import Scores
@@ -212,3 +213,27 @@ def test_the_empty_part_of_the_last_wave_counts_in_part() -> None:
     assert kernels.gemm_s(1408.0, 2560.0, 1000.0, c) == pytest.approx(
         (1408 * 2560 + 0.5 * 327_680) * 2e3 / 1e14, rel=1e-12
     )
+
+
+@pytest.mark.parametrize("recipe", ["bf16", "fp8"])
+def test_what_costs_nothing_as_a_number_costs_nothing_as_a_column(recipe: str) -> None:
+    """Launches of captured graphs and casts of 16 bits are left out where they are plain zeros: the same to the bit."""
+    c = of("h100", recipe).gemm
+    free = {"launch_s": 0.0, "group_launch_s": 0.0, "cast_launch_s": 0.0}
+    if recipe == "bf16":
+        assert c.cast_bytes == 0.0
+        free["cast_bytes"] = 0.0
+    m = np.array([1.0, 7.0, 300.0, 8192.0])
+    plain = msgspec.structs.replace(c, **free)
+    columns = msgspec.structs.replace(c, **{name: np.zeros(4) for name in free})
+    for one, other in (
+        (kernels.gemm_s(m, 4096.0, 1024.0, plain), kernels.gemm_s(m, 4096.0, 1024.0, columns)),
+        (kernels.grouped_gemm_s(m, 512.0, 1024.0, 8.0, plain), kernels.grouped_gemm_s(m, 512.0, 1024.0, 8.0, columns)),
+        (np.zeros(4) + kernels.cast_s(m * 1024.0, plain), kernels.cast_s(m * 1024.0, columns)),
+        (_product_s(m, 4096.0, 1024.0, plain), _product_s(m, 4096.0, 1024.0, columns)),
+    ):
+        assert one.tolist() == other.tolist()
+    casts = _product_s(m, 4096.0, 1024.0, plain) - kernels.gemm_s(m, 4096.0, 1024.0, plain)
+    assert np.all(casts > 0.0) == (recipe == "fp8")
+    launched = msgspec.structs.replace(plain, cast_launch_s=3e-6)  # counts where no byte does
+    assert np.all(_product_s(m, 4096.0, 1024.0, launched) >= kernels.gemm_s(m, 4096.0, 1024.0, launched) + 3e-6)

@@ -86,9 +86,8 @@ def test_every_part_and_recipe_keeps_its_best_with_and_without_stages(model: str
         if mine is None:
             assert not f.meets.any()
             continue
-        assert row(mine, mine.best()) == row(f, f.best())
-        flat, own = np.asarray(f.at.layout.pp) == 1, np.asarray(mine.at.layout.pp) == 1
-        assert row(mine, mine.best(own)) == row(f, f.best(flat))
+        assert row(mine, mine.best) == row(f, f.best)
+        assert row(mine, mine.best_flat) == row(f, f.best_flat) == row(f, f.best_of(np.asarray(f.at.layout.pp) == 1))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -157,7 +156,7 @@ def test_fleets_that_cost_the_same_to_six_digits_are_equally_cheap() -> None:
         at = Decoded(layout=ServingLayout(pp=np.ones(count)), **dict.fromkeys(DECODED, np.ones(count)))
         columns = {name: np.ones(count) for name in FLEETS}
         columns |= {"usd_per_hour": np.array(usd), "accelerators": np.array(accelerators)}
-        return Fleets(options=None, pools=None, at=at, meets=np.ones(count, bool), **columns).best()
+        return Fleets(options=None, pools=None, at=at, meets=np.ones(count, bool), **columns).best
 
     assert best([12.0, 12.0000004, 12.0000006], [16.0, 8.0, 4.0]) == 1
     assert best([2e9, 2e9 - 0.001, 2e9], [4.0, 8.0, 2.0]) == 1  # a tenth of a cent counts in billions too

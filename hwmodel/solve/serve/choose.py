@@ -323,7 +323,7 @@ def _picked(usable: list[Fleets]) -> list[Picked]:
     """The best of each part, recipe and mode, and the best without stages where that has some; cheapest first."""
     picked: list[Picked] = []
     for f in usable:
-        both = {f.best(), f.best(column(f.at.layout.pp) == 1)}
+        both = {f.best, f.best_flat}
         picked += [(f, i) for i in both if i is not None]
     return sorted(picked, key=lambda at: rank(*at))
 

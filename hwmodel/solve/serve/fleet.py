@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,7 +28,7 @@ from hwmodel.specs import Shape
 from hwmodel.units import SECONDS_PER_HOUR
 
 
-class Fleets(msgspec.Struct, kw_only=True):
+class Fleets(msgspec.Struct, kw_only=True, dict=True):
     """Fleets of every configuration of one part and recipe, aggregated or (with `pools`) disaggregated."""
 
     options: Options
@@ -44,9 +45,19 @@ class Fleets(msgspec.Struct, kw_only=True):
     ttft_tail_s: Column
     meets: np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-    def best(self, among: Any = True) -> int | None:
+    @cached_property
+    def best(self) -> int | None:
         """The cheapest that meets the limits (by accelerators without a price); of these the simplest and
         the fastest. None if none does."""
+        return self.best_of(True)
+
+    @cached_property
+    def best_flat(self) -> int | None:
+        """The same of those without pipeline stages."""
+        return self.best_of(column(self.at.layout.pp) == 1)
+
+    def best_of(self, among: Any) -> int | None:
+        """The same of some."""
         rows = np.flatnonzero(self.meets & among)
         if not len(rows):
             return None
@@ -96,7 +107,7 @@ def rank(f: Fleets, i: int | None) -> tuple[float, ...]:
 
 def cheapest(found: Sequence[Fleets]) -> tuple[Fleets, int]:
     """The best of all fleets and its configuration; some meets the limits."""
-    of, best = min(((f, f.best()) for f in found), key=lambda at: rank(*at))
+    of, best = min(((f, f.best) for f in found), key=lambda at: rank(*at))
     assert best is not None
     return of, best
 

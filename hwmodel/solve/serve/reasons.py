@@ -6,7 +6,6 @@ import numpy as np
 
 from hwmodel.catalog import Catalog
 from hwmodel.predict.service.arrivals import loaded
-from hwmodel.predict.service.layouts import column
 from hwmodel.predict.service.together import ServiceGroup
 from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.fleet import Fleets, fleet_row
@@ -39,7 +38,7 @@ def _cheapest(question: ServingQuestion, found: list[Fleets], catalog: Catalog, 
     """The cheapest fleet of all, with `flat` of those without stages; None where none meets the limits."""
     picked = []
     for f in found:
-        i = f.best(column(f.at.layout.pp) == 1 if flat else True)
+        i = f.best_flat if flat else f.best
         if i is not None:
             picked.append((round(float(np.nan_to_num(f.usd_per_hour[i])), 6), float(f.accelerators[i]), f, i))
     if not picked:

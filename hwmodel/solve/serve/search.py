@@ -9,7 +9,7 @@ less. Best fleets and the front are those of the whole table, to the last bit (t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -93,8 +93,8 @@ def not_plainly_beaten(cost: Column, time: Column) -> Index:
     return np.flatnonzero(time < stairs[1][np.searchsorted(stairs[0], cost, side="left")])
 
 
-def _worth_of(f: Fleets, i: int) -> float:
-    return float(worth(f.usd_per_hour[i : i + 1], f.accelerators[i : i + 1])[0])
+def _worth_of(f: Fleets, i: int | None) -> float:
+    return np.inf if i is None else float(worth(f.usd_per_hour[i : i + 1], f.accelerators[i : i + 1])[0])
 
 
 def paid(usd_per_hour: Column, accelerators: Column) -> Column:
@@ -130,14 +130,11 @@ class Engines:
 
     def open(self) -> Index:
         """Rows that may be better than the best known, of all or of those without stages."""
-        limit = np.minimum(np.where(self.flat, self._best(self.flat), self._best(True)), self.rival)
+        flat, best = (
+            (np.inf, np.inf) if (f := self.fleets) is None else (_worth_of(f, f.best_flat), _worth_of(f, f.best))
+        )
+        limit = np.minimum(np.where(self.flat, flat, best), self.rival)
         return np.flatnonzero(~self.seen & (self.least <= limit))
-
-    def _best(self, among: Any) -> float:
-        if self.fleets is None:
-            return np.inf
-        i = self.fleets.best(True if among is True else among[self.rows])
-        return np.inf if i is None else _worth_of(self.fleets, i)
 
     def likely(self) -> Index:
         """A few of the open rows, with and without stages, from the least bound on in growing steps."""
@@ -177,7 +174,7 @@ class Both:
     def _face_rivals(self) -> None:
         """Let the best disaggregated fleet of each part and recipe bound its engines."""
         for e, apart in zip(self.engines, self.apart, strict=True):
-            if apart is not None and (best := apart.best()) is not None:
+            if apart is not None and (best := apart.best) is not None:
                 e.rival = _worth_of(apart, best)
 
     def fleets(self) -> list[Fleets]:
