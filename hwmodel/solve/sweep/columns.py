@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodel.errors import InputError
 from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.space import Axis, Space
@@ -37,8 +38,8 @@ class ShardColumns:
     def __init__(self, path: Path, space: Space, shard: int) -> None:
         self._path = path
         # Read, not mapped: of a mapped file whole pages of a gigabyte would stay in memory.
-        opened = extra("pyarrow", "pyarrow").OSFile(str(path))
-        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(opened)
+        self._opened = extra("pyarrow", "pyarrow").OSFile(str(path))
+        self._file = extra("pyarrow.parquet", "pyarrow").ParquetFile(self._opened)
         self._facts = self._file.metadata
         said: dict[bytes, bytes] = self._facts.metadata
         self._plain = said[f"hwmodel.{PLAIN}".encode()].decode().split(",")
@@ -138,8 +139,15 @@ class ShardColumns:
             chunk = self._facts.row_group(group).column(self._names[name])
             count = chunk.num_values - chunk.statistics.null_count
             at = chunk.data_page_offset + chunk.total_compressed_size - NUMBER_BYTES * count
-            runs.append(np.fromfile(self._path, "<f8", count, offset=at))
+            runs.append(self._read_at(at, count))
         return runs[0] if len(runs) == 1 else np.concatenate(runs)
+
+    def _read_at(self, at: int, count: int) -> NDArray[np.float64]:
+        """Numbers from a place of the file on, in one call: other threads work meanwhile."""
+        data: bytes = self._opened.read_at(NUMBER_BYTES * count, at)
+        if len(data) < NUMBER_BYTES * count:
+            raise InputError(f"{self._path} is shorter than it says: sweep with --resume to compute it again")
+        return np.frombuffer(data, "<f8")
 
 
 def _floats(array: Any) -> NDArray[np.float64]:

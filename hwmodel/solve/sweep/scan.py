@@ -43,15 +43,19 @@ def front_of(
         return _of_file(opened(file), file, answers, others, condition, named)
 
     others: Stairs | Tree | None = None
-    found = Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))
-    *batches, last = _batches(count)
+    parts, looked_at = [Placed(np.empty((2, 0), dtype=np.int64), [np.empty(0)] * len(answers))], 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for files in batches:
-            found = _joined([found, *pool.map(of, files)])
+        for files, part in enumerate(pool.map(of, _spread(count)), 1):
+            parts.append(part)
+            if files < 2 * looked_at or files == count:
+                continue
+            # Meanwhile the next files are held against what the others were: less is beaten, and nobody waits.
+            found, looked_at = _joined(parts), files
             for every in (SOME, 1) if others is None else (1,):  # of the first files all rows have come
-                others = beaters([column[::every] for column in found.costs])
-                found = found.take(unbeaten(others, found.costs, pool))
-        found = _joined([found, *pool.map(of, last)])
+                beating = beaters([column[::every] for column in found.costs])
+                found = found.take(unbeaten(beating, found.costs))
+            others, parts = beating, [found]
+        found = _joined(parts)
         if tree_of(len(answers)) is None:
             found = found.take(thinned(found.costs))
         file, row = found.place
@@ -80,13 +84,12 @@ def _joined(parts: Sequence[Placed]) -> Placed:
     return Placed(np.concatenate([part.place for part in parts], axis=1), costs)
 
 
-def _batches(count: int) -> Iterator[range]:
-    """Numbers up to a count in batches, each spread over all of them and as large as those before together."""
+def _spread(count: int) -> Iterator[int]:
+    """Numbers up to a count, so that the first of them, however many, lie about evenly over all."""
     step = FIRST_SHARE
-    yield range(0, count, step)
+    yield from range(0, count, step)
     while step > 1:
-        if step // 2 < count:
-            yield range(step // 2, count, step)
+        yield from range(step // 2, count, step)
         step //= 2
 
 

@@ -21,7 +21,7 @@ from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.fronts import ordered
 from hwmodel.solve.sweep.scan import front_of, values_at
 from hwmodel.solve.sweep.space import MOST_PARETO, MOST_TOP, Space
-from hwmodel.solve.sweep.stairs import clearly_above
+from hwmodel.solve.sweep.stairs import clearly_above, evenly
 
 PLACE = ("file_index", "file_row_number")  # of a row, which the database counts and does not read
 MOST_OPEN = 256  # files, of the thousand that a process may have
@@ -128,7 +128,7 @@ class Rows:
         place, costs = front_of(self._shard, len(self._files), list(zip(names, signs)), asked, self._spelled)
         values = {name: sign * column for name, sign, column in zip(names, signs, costs)}
         order = ordered(list(values.values()))
-        shown = order if most is None or len(order) <= most else order[_evenly(len(order), most)]
+        shown = order if most is None or len(order) <= most else order[evenly(len(order), most)]
         wide = len(columns or self.names)
         if len(shown) * wide > MOST_VALUES:
             raise InputError(
@@ -248,11 +248,6 @@ class Rows:
 def _check_count(count: int) -> None:
     if not 1 <= count <= MOST_TOP:
         raise InputError(f"--top must be a whole number from 1 to {MOST_TOP:,}, got {count}")
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    """So many of a count, from end to end."""
-    return np.unique(np.round(np.linspace(0.0, count - 1.0, most)).astype(np.int64))
 
 
 def _source(files: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
+from hwmodel.errors import InputError
 from hwmodel.solve.sweep import shard as shard_module
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import read_expression
@@ -131,3 +132,19 @@ def test_pages_are_whole_and_files_say_what_stands_plainly(tmp_path: Path) -> No
     (tmp_path / "one").write_bytes(parquet_bytes(space, table, {}))
     columns = ShardColumns(tmp_path / "one", space, 0)
     assert np.array_equal(columns.answers("loss_nats"), table.number("loss_nats")[table.ok])
+
+
+def test_a_file_that_became_shorter_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Numbers of a file cut while it is open are not taken for fewer ones, whole numbers of them or not."""
+    rows = written(tmp_path / "sweep", "refused")
+    path = next((tmp_path / "sweep" / "shards").iterdir())
+    for cut in (8, 3):
+        shard = ShardColumns(path, rows.space, 0)
+        name = [name for name in shard._plain if name in ANSWERS][-1]
+        chunk = shard._facts.row_group(0).column(shard._names[name])
+        before, end = path.read_bytes(), chunk.data_page_offset + chunk.total_compressed_size
+        path.write_bytes(before[: end - cut])
+        with pytest.raises(InputError, match="is shorter than it says"):
+            shard.answers(name)
+        path.write_bytes(before)
+        assert len(shard.answers(name)) == len(shard.answered)

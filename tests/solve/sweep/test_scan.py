@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from hwmodel.solve.sweep.columns import ShardColumns
 from hwmodel.solve.sweep.expression import Expression, read_expression
 from hwmodel.solve.sweep.fronts import ordered, rounded
-from hwmodel.solve.sweep.scan import Placed, front_of
+from hwmodel.solve.sweep.names import KnownName
+from hwmodel.solve.sweep.scan import Placed, _spread, front_of
+from hwmodel.solve.sweep.stairs import evenly
 
 NAMES = ("cost", "days", "loss", "memory")
 
@@ -89,7 +91,7 @@ def test_the_front_of_files_is_that_of_all_pairs(files: int, dimensions: int, ne
 @pytest.mark.parametrize("dimensions", [2, 4])
 def test_what_a_condition_leaves_out_beats_nothing(dimensions: int) -> None:
     some, signs = drawn(9, dimensions, neighbours=True), [-1.0, 1.0, 1.0, 1.0][:dimensions]
-    found = asked(some, signs, read_expression("price < 3", {"price"}))
+    found = asked(some, signs, read_expression("price < 3", {"price": KnownName()}))
     assert list(map(tuple, found.place.T.tolist())) == of_pairs(some, signs, dearest=3.0)
 
 
@@ -108,3 +110,19 @@ def test_rows_in_order_are_those_of_a_sort_by_all_columns(values: int) -> None:
     columns[0][::7] = -0.0  # no less than 0
     assert ordered(columns).tolist() == np.lexsort(columns[::-1]).tolist()
     assert ordered([column[:0] for column in columns]).tolist() == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 1000])
+def test_files_are_looked_at_in_an_order_that_lies_over_all(count: int) -> None:
+    order = list(_spread(count))
+    assert sorted(order) == list(range(count))
+    for some in (16, 100, 500):
+        if some <= count:  # gaps between the first of them: none more than a few times as wide as the mean
+            assert np.diff(sorted(order[:some])).max() <= 4 * count / some
+
+
+def test_rows_from_end_to_end() -> None:
+    # Of 10 rows 4: at 0, 3, 6, 9. Of 3 rows 7: 0, 1/3, 2/3, 1, 4/3, 5/3, 2 round to 0, 1 and 2, each once.
+    assert evenly(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly(3, 7).tolist() == [0, 1, 2]
+    assert evenly(1, 1).tolist() == [0]
