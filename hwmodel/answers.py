@@ -117,9 +117,9 @@ def _with_lists(data: Any) -> Any:
     return [_with_lists(each) for each in data] if isinstance(data, (list, tuple)) else data
 
 
-def json_text(data: object, *, sort_keys: bool = False) -> str:
+def json_text(data: object) -> str:
     """Indented JSON with null for what is not finite."""
-    return json.dumps(finite(data), indent=2, ensure_ascii=False, sort_keys=sort_keys)
+    return json.dumps(finite(data), indent=2, ensure_ascii=False)
 
 
 def finite(data: object) -> object:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwmodel.errors import InputError
 
@@ -19,8 +19,41 @@ JOULES_PER_KWH = 3.6e6
 JOULES_PER_MWH = 3.6e9
 KG_PER_TONNE = 1e3
 HOURS_PER_YEAR = 8766.0
-MOST_ACCELERATORS = 1e9
-MOST_COUNT, MOST_FLOP = 1e30, 1e36  # beyond them nothing that anybody counts is meant
+
+
+class Magnitude(NamedTuple):
+    """The magnitudes of a quantity that are answered, and why no others: a slip of the pen, not a question."""
+
+    least: float
+    most: float
+    why: str
+
+
+# The one table of magnitudes. All are judgements, far outside what was ever built, trained or asked.
+LIMITS = {
+    "accelerators": Magnitude(1.0, 1e9, "more than were ever made"),
+    "count": Magnitude(0.0, 1e30, "nothing that anybody counts is meant"),
+    "model": Magnitude(0.0, 1e20, "no model has so many parameters, and no data so many tokens"),
+    "FLOP": Magnitude(1.0, 1e36, "no physics computes so much"),
+    "USD": Magnitude(0.0, 1e18, "more than all money"),
+    "s": Magnitude(0.0, 1e12, "more than thirty thousand years"),
+    "W": Magnitude(1.0, 1e15, "no site draws so much, and no accelerator so little"),
+    "requests/s": Magnitude(1e-9, 1e12, "no service carries so many, or is built for one in thirty years"),
+    "requests": Magnitude(1.0, 1e12, "no service holds so many at once"),
+    "Gbit/s": Magnitude(1e-3, 1e6, "no network of an accelerator is so slow or so fast"),
+    "USD an hour": Magnitude(1e-6, 1e9, "no accelerator-hour is sold for so little or so much"),
+}
+
+
+def within(value: float, kind: str, typed: object, what: str) -> float:
+    """The value of a quantity. Raises InputError for one outside the limits of its kind, saying which and why."""
+    least, most, why = LIMITS[kind]
+    if least <= value <= most:
+        return value
+    unit = "" if kind in ("accelerators", "count", "model") else f" {kind}"
+    span = f"at least {least:g} and at most {most:g}{unit}" if least else f"at most {most:g}{unit}"
+    raise InputError(f"{what} must be {span}, got {typed!r}: {why}")
+
 
 # Commas separate thousands: `1,000,000` is one number, `1,5` is none.
 _NUMBER = r"[+-]?(?:\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -92,8 +125,7 @@ def parse_count(text: str, what: str = "a count") -> float:
     A small number with a fraction and no suffix (`1.4`) is refused: it is nearly always a forgotten suffix.
     """
     value = _positive(_scaled(text, what, _COUNT, "70B, 1.4T or 6.7e9"), text, what)
-    if value > MOST_COUNT:
-        raise InputError(f"{what} must be at most {MOST_COUNT:g}, got {text!r}")
+    within(value, "count", text, what)
     if value < 1e6 and value != math.floor(value):
         number = text.strip()
         meant = f"; did you mean {number}B or {number}T?" if value < 1e3 else ""
@@ -114,15 +146,16 @@ def parse_flop(text: str, what: str = "FLOPs") -> float:
 
 def _flop(value: float, text: str, what: str) -> float:
     """At least one operation, at most what no physics computes."""
-    if not 1.0 <= _positive(value, text, what) <= MOST_FLOP:
-        raise InputError(f"{what} must be at least 1 and at most {MOST_FLOP:g}, got {text!r}")
-    return value
+    return within(_positive(value, text, what), "FLOP", text, what)
 
 
 def parse_fleet(text: str) -> tuple[int, str]:
     """(`1024`, `A100`) from `1024xA100`, `1024*A100` or `A100:1024`; the name is resolved by the catalog."""
     if "+" in text:
-        raise InputError(f"cannot plan the mixed fleet {text!r}: one kind of accelerator a plan; plan each part alone")
+        raise InputError(
+            f"cannot plan the mixed fleet {text!r}: one kind of accelerator a plan; plan each part alone, or "
+            "several pools as a budget (`hwmodel plan --gpus A+B`, hm.budget in Python)"
+        )
     first, second = (pattern.fullmatch(narrow(text)) for pattern in _FLEET)
     if first is not None:
         number, name = first[1], first[2]
@@ -131,7 +164,7 @@ def parse_fleet(text: str) -> tuple[int, str]:
     else:
         raise InputError(f"cannot read {text!r} as a fleet; write it like 1024xA100 or H100:8")
     count = float(re.sub("[_,]", "", number))
-    if not 0 < count <= MOST_ACCELERATORS or count != math.floor(count):
+    if not 0 < count <= LIMITS["accelerators"].most or count != math.floor(count):
         raise InputError(
             f"a fleet needs a whole number of accelerators above zero and at most 1e9, got {number!r} in {text!r}"
         )
@@ -147,7 +180,7 @@ def parse_duration_s(text: str, what: str = "a duration", example: str = "30d, 1
 
 def parse_power_w(text: Any, what: str = "a power") -> float:
     """Watts from `10MW`, `250 kW`; a bare number is watts."""
-    return _positive(_scaled(str(text), what, _WATTS, "10MW"), str(text), what)
+    return within(_positive(_scaled(str(text), what, _WATTS, "10MW"), str(text), what), "W", text, what)
 
 
 _CURRENCY = re.compile(
@@ -169,7 +202,7 @@ def parse_usd(text: str, what: str = "an amount of money") -> float:
 def parse_rate(text: str, unit: str, what: str = "a rate") -> float:
     """Units a second: `200req/s` or `2kreq/s` with unit `req`."""
     per_s = {f"{prefix}{unit}/s": factor for prefix, factor in _PREFIX.items()}
-    return _positive(_scaled(text, what, per_s, f"200{unit}/s"), text, what)
+    return within(_positive(_scaled(text, what, per_s, f"200{unit}/s"), text, what), "requests/s", text, what)
 
 
 def parse_fraction(text: str, what: str = "a share") -> float:
@@ -181,6 +214,11 @@ def parse_fraction(text: str, what: str = "a share") -> float:
     if not 0 < value <= 1:
         raise InputError(f"{what} must lie above 0 and at most 100 %, got {text!r}")
     return value
+
+
+def parse_gbit_per_s(text: str, what: str = "a network") -> float:
+    """Gbit/s of one accelerator and direction, as a plain number."""
+    return within(parse_positive(text, what), "Gbit/s", text, what)
 
 
 def parse_positive(text: str, what: str = "a number") -> float:

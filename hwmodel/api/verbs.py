@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.question.options import ServeQuestion
     from hwmodel.solve.serve.ask import Served
+    from hwmodel.solve.stages.given import BesideFile
     from hwmodel.solve.stages.solver import BudgetPlan
     from hwmodel.solve.sweep.run import Progress, Sweep
     from hwmodel.solve.train import TrainResult
@@ -73,15 +74,22 @@ def compare(**given: Unpack[CompareOptions]) -> Plan | Comparison:
     return formats(**question)
 
 
-def budget(source: str | Path | Mapping[str, JsonValue], **given: Unpack[PlanOptions]) -> BudgetPlan:
+def budget(
+    source: str | Path | Mapping[str, JsonValue] | None = None, *, own: bool = False, **given: Unpack[PlanOptions]
+) -> BudgetPlan:
     """A budget of stages: a plan file (YAML), or a mapping of the same keys; options stand for the shared ones.
+
+    Without a file it is one run as the options say, on each of several pools (`gpus="512xH100+1024xA100"`), or on
+    accelerators bought (`own`), as `hwmodel plan` answers them.
 
     Raises InputError for what cannot be read (file, line, nearest key), InfeasibleError where a stage has no answer.
     """
     from hwmodel.solve.stages.solver import budget as solve
+    from hwmodel.solve.stages.solver import one_stage
 
     views.join_budget()
-    return solve(source, **_plain(given, given.get("model")))
+    asked = cast("BesideFile", {**_plain(given, given.get("model")), **({"own": True} if own else {})})
+    return one_stage(**asked) if source is None else solve(source, **asked)
 
 
 def train(**given: Unpack[TrainOptions]) -> TrainResult:

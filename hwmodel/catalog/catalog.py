@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "USA"
 PART_HINT = (
-    "no part, node or instance type is spelled like it: count the accelerators themselves, like 16xh100-sxm5-80gb "
+    "no part, node or instance type is spelled like it: name the accelerator itself, like h100-sxm5-80gb "
     "(hwmodel catalog list accelerators)"
 )
 REGION_HINT = "name a country (USA), a state or province (us-va, ca-qc, cn-bj) or a cloud region (us-east-1, eastus)"

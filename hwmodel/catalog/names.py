@@ -75,14 +75,17 @@ def members(key: str, names: Mapping[str, str]) -> list[str]:
     return sorted(begun or {i for i in names.values() if key in i.lower().split("-")})
 
 
+WHOLE = 4  # letters from which a name inside another is more than chance
 CUTOFF, CLOSE = 0.5, 0.75  # likeness from which a name is near: among few names, among hundreds of places
 
 
 def nearest(key: str, names: Mapping[str, str], count: int = 3, cutoff: float = CUTOFF) -> list[str]:
-    """Ids whose names are spelled most like `key`, or whose names it goes on from."""
+    """Ids whose names are spelled most like `key`, or stand whole in it; the longest of those (`kimi-k2` of
+    `kimi-k2-instruct`) before the others."""
     close = difflib.get_close_matches(key, names, n=count, cutoff=cutoff)
     inside = sorted((n for n in names if len(n) >= 3 and n in key), key=len, reverse=True)[:count]
-    return list(dict.fromkeys(names[n] for n in (*close, *inside)))[:count]
+    whole = [n for n in inside[:1] if len(n) >= WHOLE]
+    return list(dict.fromkeys(names[n] for n in (*whole, *close, *inside)))[:count]
 
 
 def read_as(given: str | None, record_id: str, title: str = "") -> list[str]:

@@ -180,7 +180,8 @@ def stack_named(name: str) -> str:
         return resolve("training stack", name, {fold(k): k for k in known})
     except UnknownNameError as error:
         meant = stack_id(name, None, calibration)
-        if meant == GENERIC or meant in str(error):
+        said = "known: " not in str(error) and meant in str(error)  # as one that may be meant, not as any that there is
+        if meant == GENERIC or said:
             raise
         raise UnknownNameError(
             f"unknown training stack {name!r}; its runs are predicted as {meant}: name that"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hwmodel.answers import json_text
 from hwmodel.catalog.safe_text import csv_text
 from hwmodel.report.blocks import Block, Bullets, Heading, Table, Text, markdown
 from hwmodel.report.likeness import like_line
@@ -129,7 +128,7 @@ def _together(titles: list[str]) -> list[str]:
 def served_text(found: Served, form: str, language: str = ENGLISH) -> str:
     """An answer of `serve` as Markdown, HTML, CSV or JSON."""
     if form == "json":
-        return json_text(found.to_dict(), sort_keys=True)
+        return found.to_json()
     if form == "csv":
         return csv_text(*record_cells(plain_rows(found.found)))
     with speaking(language):

@@ -20,7 +20,7 @@ def render(
     Text is at most `columns` wide, where that is given.
     """
     if fmt == "json":
-        return json_text(to_builtins(document), sort_keys=True)
+        return json_text(to_builtins(document))
     if fmt == "csv":
         return csv_text(*record_cells(rows))
     if fmt == "html":

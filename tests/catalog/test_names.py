@@ -146,7 +146,7 @@ def test_clouds_names_are_counted_and_said(gpus: str, count: int, part: str, sys
         ({"gpus": "8xhgx-h20"}, "h20-96gb"),
         ({"gpus": "4xg7e.48xlarge"}, "nearest: g6e.48xlarge"),
         ({"gpus": "4xdgx"}, "could be dgx-1-v100"),
-        ({"gpus": "4xZZZ"}, "count the accelerators themselves"),
+        ({"gpus": "4xZZZ"}, "name the accelerator itself"),
     ],
 )
 def test_what_counts_no_accelerators_is_refused(given: dict[str, str], says: str) -> None:
@@ -202,3 +202,19 @@ def test_a_framework_that_is_no_stack_is_told_the_one_of_its_runs(framework: str
     assert stack_id(framework, None, training_calibration()) == stack
     with pytest.raises(InputError, match=stack):
         stack_named(framework)
+
+
+def test_a_name_that_goes_on_from_one_of_ours_is_told_that_one_first() -> None:
+    for given, first in (("kimi-k2-instruct", "kimi-k2"), ("mistral-7b-instruct", "mistral-7b")):
+        with pytest.raises(InputError, match=f"nearest: {first}, "):
+            load_catalog().model(given)
+    with pytest.raises(InputError, match="nearest: rtx-4090, "):
+        load_catalog().part("GeForce RTX 4090")
+
+
+def test_a_framework_says_as_which_stack_its_runs_are_predicted() -> None:
+    for given, stack in (("maxtext", "jax"), ("levanter", "jax"), ("simumax", "megatron-core-plain")):
+        with pytest.raises(InputError, match=f"its runs are predicted as {stack}: name that"):
+            stack_named(given)
+    with pytest.raises(InputError, match="could be megatron-bridge"):
+        stack_named("megatron")

@@ -289,7 +289,7 @@ def read_request(**options: Unpack[PlanOptions]) -> Request:
 def _money_and_network(given: Unread, request: Request) -> Request:
     """--usd-per-hour and --nic-gbit-s."""
     rates = _rates(given.pop("usd_per_hour", None))
-    nic = quantity(given.pop("nic_gbit_s", None), units.parse_positive, "--nic-gbit-s")
+    nic = quantity(given.pop("nic_gbit_s", None), units.parse_gbit_per_s, "--nic-gbit-s")
     return replace(request, usd_per_hour=rates, nic_uni_bytes_per_s=None if nic is None else nic * 1e9 / 8)
 
 

@@ -8,11 +8,10 @@ from typing import Any
 from hwmodel.catalog import Catalog
 from hwmodel.catalog.tables import HOURLY_KINDS, KINDS
 from hwmodel.errors import InputError, unknown
-from hwmodel.units import parse_usd
+from hwmodel.units import parse_usd, within
 
 Rates = tuple[tuple[str, float], ...]  # part as typed (empty: every part) and dollars an accelerator-hour
 FLAG = "--usd-per-hour"
-LEAST_USD, MOST_USD = 1e-6, 1e9  # an accelerator-hour; beyond them no figure of a run is a number of dollars
 
 
 def parse_rates(value: Any) -> Rates:
@@ -28,15 +27,8 @@ def parse_rates(value: Any) -> Rates:
         part, equals, usd = word.rpartition("=")
         if not usd.strip() or bool(equals) != bool(part.strip()) or (not equals and len(words) > 1):
             raise InputError(f"cannot read {FLAG} {text!r}; write one price, or h100=2.5,gb200=8")
-        found.append((part.strip(), _hourly(parse_usd(usd.strip(), FLAG), usd.strip())))
+        found.append((part.strip(), within(parse_usd(usd.strip(), FLAG), "USD an hour", usd.strip(), FLAG)))
     return tuple(found)
-
-
-def _hourly(usd: float, typed: str) -> float:
-    """A price that an accelerator-hour may have. Raises InputError for another."""
-    if not LEAST_USD <= usd <= MOST_USD:
-        raise InputError(f"{FLAG} {typed}: an accelerator-hour costs from {LEAST_USD:g} to {MOST_USD:g} dollars")
-    return usd
 
 
 def rate_of(rates: Rates, part: str, catalog: Catalog) -> float | None:

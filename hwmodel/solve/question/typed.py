@@ -56,4 +56,4 @@ def parse_demand(text: str) -> float:
         raise InputError(f"cannot read --demand {text!r}; write it like '200 req/s' or '5k req/min'") from error
     if unit.strip() not in DEMAND_SECONDS:
         raise InputError(f"--demand {text!r} counts per {unit.strip()!r}; use s, min, h or day")
-    return value / DEMAND_SECONDS[unit.strip()]
+    return units.within(value / DEMAND_SECONDS[unit.strip()], "requests/s", text, "--demand")

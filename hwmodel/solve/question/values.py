@@ -11,12 +11,11 @@ from hwmodel.solve.question.request import (
     DEFAULT_PROMPT_SHARE,
 )
 
-MOST = {
-    units.parse_count: 1e20,
-    units.parse_flop: 1e36,
-    units.parse_usd: 1e18,
-    units.parse_duration_s: 1e12,
-}  # beyond them nothing that the physics computes is meant
+# What a reader reads, in the table of magnitudes.
+KINDS = {
+    units.parse_count: "model", units.parse_flop: "FLOP", units.parse_usd: "USD", units.parse_duration_s: "s",
+    units.parse_power_w: "W", units.parse_gbit_per_s: "Gbit/s",
+}  # fmt: skip
 
 
 def quantity(value: Any, read: Any, what: str) -> Any:
@@ -24,9 +23,7 @@ def quantity(value: Any, read: Any, what: str) -> Any:
     if value is None:
         return None
     number = read(value, what) if isinstance(value, str) else number_of(value, read, what)
-    if number > MOST.get(read, math.inf):
-        raise InputError(f"{what} must be at most {MOST[read]:g}, got {value!r}")
-    return number
+    return units.within(number, KINDS[read], value, what) if read in KINDS else number
 
 
 def number_of(value: Any, read: Any, what: str) -> float:

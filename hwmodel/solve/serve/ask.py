@@ -22,7 +22,7 @@ from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.question import PoolLimit, ServingQuestion, read_date, read_histogram, read_pool
 from hwmodel.solve.serve.records import EngineFound, FleetFound, FleetRow, PredictedRow
 from hwmodel.solve.serve.sharing import FreshPasses
-from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_usd
+from hwmodel.units import parse_count, parse_duration_s, parse_fraction, parse_usd, within
 
 
 class Served(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ def read_asked(
     folders = tuple(Path(str(one)) for one in listed(catalogs))
     if concurrency is None:
         return AskedService(question, None, folders)
-    clients = parse_count(_text(concurrency), "--concurrency")
+    clients = within(parse_count(_text(concurrency), "--concurrency"), "requests", concurrency, "--concurrency")
     loop = ClosedLoop(clients, _workers(pools), _number(prefill_tp, "--prefill-tp"), fleet)
     return AskedService(question, loop, folders)
 
@@ -183,7 +183,7 @@ def read_question(model: str, demand: Quantity | None = None, **given: Unpack[Se
         prefill=_pool(given.get("prefill"), "--prefill"),
         decode=_pool(given.get("decode"), "--decode"),
         rounds=_some(given.get("rounds"), "--rounds"),
-        max_running=_some(given.get("max_running"), "--max-running"),
+        max_running=_running(given.get("max_running")),
         step_tokens=_some(given.get("step_tokens"), "--step-tokens"),
         api_price=_api_price(given.get("api_price")),
         tp=_number(given.get("tp"), "--tp"),
@@ -258,6 +258,11 @@ def _number(value: Any, flag: str) -> float | None:
 def _count(value: Any, flag: str) -> float:
     """A count of tokens or requests, like 1k. Raises InputError."""
     return parse_count(_text(value), flag)
+
+
+def _running(value: Any) -> float | None:
+    """Requests that an engine runs at once; None where it is not given. Raises InputError."""
+    return None if value is None else within(_count(value, "--max-running"), "requests", value, "--max-running")
 
 
 def _some(value: Any, flag: str) -> float | None:

@@ -4,4 +4,4 @@ paid.
 A plan file says it; `solver.budget` answers it. A single run is that of `plan`, and is not computed again here.
 """
 
-__all__ = ["keys", "limits", "own", "solver", "total"]
+__all__ = ["given", "keys", "limits", "own", "solver", "total"]

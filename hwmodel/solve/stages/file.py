@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from hwmodel.catalog.names import fold
 from hwmodel.catalog.yamlfile import line_of, parse_yaml, read_text
 from hwmodel.errors import CatalogError, HwModelError, InfeasibleError, InputError, unknown
 from hwmodel.plain import Options
@@ -125,12 +126,10 @@ def _stage(data: Any, number: int, place: _Place) -> Stage:
 
 def _kind(name: str, given: Options, where: str) -> str:
     """The kind of a stage, by its key or its name. Raises InputError with the nearest kind."""
-    word = str(given.get("kind") or name).strip().lower().replace("_", "-")
-    for one in (word, word.replace("-", " ")):
-        if one in KINDS:
-            return one
-        if one in NAMES:
-            return NAMES[one]
+    word = str(given.get("kind") or name).strip().lower()
+    meant = {fold(one): kind for one, kind in (*zip(KINDS, KINDS), *NAMES.items())}.get(fold(word))
+    if meant is not None:
+        return meant
     if "kind" not in given and ("gpu_hours" in given or "cost_usd" in given):
         return "other"
     known = [*KINDS, *NAMES]

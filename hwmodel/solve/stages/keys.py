@@ -54,7 +54,7 @@ KINDS: dict[str, dict[str, str]] = {
 }
 NAMES = {
     "scaling": "ablations", "scaling runs": "ablations", "ablation": "ablations", "pre-training": "pretrain",
-    "pretraining": "pretrain", "pre-train": "pretrain", "context extension": "context", "long context": "context",
+    "mid-training": "pretrain", "mid-train": "pretrain", "context extension": "context", "long context": "context",
     "supervised fine-tuning": "sft", "fine-tuning": "sft", "dpo": "preference", "reinforcement learning": "rl",
     "distill": "distillation", "eval": "evaluation", "failed runs": "failed", "inference": "serving",
 }  # fmt: skip

@@ -36,7 +36,7 @@ def _from_zero(read: Callable[..., float]) -> Callable[..., float]:
 
 _READERS: dict[str, Callable[..., float]] = {
     **{name: read for name, (_, read) in QUANTITIES.items()},
-    "usd_per_hour": units.parse_usd, "confidence": units.parse_fraction, "nic_gbit_s": units.parse_positive,
+    "usd_per_hour": units.parse_usd, "confidence": units.parse_fraction, "nic_gbit_s": units.parse_gbit_per_s,
     "year": units.parse_positive, "pue": units.parse_positive, "recompute": units.parse_fraction,
     "ttft": units.parse_duration_s, "tpot": units.parse_duration_s, "p": units.parse_positive,
     "demand": lambda text, what: parse_demand(text), "acceptance": units.parse_positive,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 from hwmodel.answers import finite
@@ -23,7 +22,7 @@ FIGURES = {
 
 def as_json(board: Board) -> str:
     """Plain JSON: `by_source`, `overall`, `rows`, and what was held out."""
-    return json.dumps(finite(board.to_dict()), indent=1, sort_keys=True, allow_nan=False)
+    return board.to_json()
 
 
 def as_csv(board: Board) -> str:

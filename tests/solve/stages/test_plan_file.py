@@ -146,3 +146,11 @@ def test_what_a_plan_serves_is_a_line_of_its_budget() -> None:
         lines["pre-training"].cost_usd.value + serving.value + found.budget.contingency_usd
     )
     assert "serving" not in found.budget.not_counted
+
+
+@pytest.mark.parametrize(
+    "name", ["mid-training", "midtraining", "Mid Training", "mid_train", "Pre Training", "PRETRAIN"]
+)
+def test_names_of_kinds_are_folded_like_all_names(name: str) -> None:
+    found = budget({"gpus": "64xH100", "stages": [{"stage": name, "params": "7B", "tokens": "100B"}]})
+    assert (found.stages[0].kind, found.stages[0].stage) == ("pretrain", name)
