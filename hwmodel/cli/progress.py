@@ -13,6 +13,7 @@ from hwmodel.cli.output import note
 
 WIDTH = 30  # of a bar
 EVERY_S = 0.2  # a bar is not drawn more often
+EVERY_LINE_S = 60.0  # nor a line written into a log
 COUNTS = re.compile(r"\b(\d+) of (\d+)\b")  # how a line says that it is one of several
 
 
@@ -22,19 +23,39 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
+def left_s(passed_s: float, share: float) -> float:
+    """Seconds that the rest takes at the pace so far."""
+    return passed_s * (1.0 - share) / share if share > 0 else 0.0
+
+
+class Log:
+    """Lines for who reads later what is no terminal, as the log of a batch job: at most one a minute."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+
+    def tell(self, words: str, here: float) -> None:
+        """How far it is, with the time left by the share done of what this call has to do."""
+        now = time.monotonic()
+        if now - self.last >= EVERY_LINE_S and here < 1.0:
+            self.last = now
+            note(f"{words}, {clock(left_s(now - self.start, here))} left")
+
+
 class Bar:
     """A line that is written over on a terminal: the share done and how long is left."""
 
     def __init__(self) -> None:
         self.start, self.last = time.monotonic(), 0.0
 
-    def draw(self, label: str, share: float, rate: str = "", ended: bool = False) -> None:
-        """Draw it anew, at most five times a second; what has ended leaves its line."""
+    def draw(self, label: str, share: float, rate: str = "", ended: bool = False, here: float | None = None) -> None:
+        """Draw it anew, at most five times a second; what has ended leaves its line. `here`: the share done of what
+        this call has to do, where some stood before."""
         now = time.monotonic()
         if now - self.last < EVERY_S and not ended:
             return
         self.last = now
-        left = (now - self.start) * (1.0 - share) / share if share > 0 else 0.0
+        left = left_s(now - self.start, share if here is None else here)
         bar = f"[{'#' * round(WIDTH * share):<{WIDTH}}] {100 * share:3.0f} %"
         words = "  ".join(word for word in (f"{label} {bar}".strip(), rate, f"{clock(left)} left") if word)
         click.echo(f"\r{words:<79}", nl=ended, err=True)

@@ -16,7 +16,7 @@ from hwmodel.cli.interrupt import stopping
 from hwmodel.cli.options import FORMAT, OUT, QUIET
 from hwmodel.cli.output import emit, form_of, note
 from hwmodel.cli.process import start_no_algebra
-from hwmodel.cli.progress import Bar, bars_are_drawn
+from hwmodel.cli.progress import Bar, Log, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
 from hwmodel.errors import InputError
 
@@ -97,14 +97,19 @@ def run(
 
 
 def _progress(quiet: bool) -> Callable[[Progress], None] | None:
-    """A bar of the points done, with those a second."""
-    if not bars_are_drawn(quiet):
+    """A bar of the points done, with those a second; where no terminal shows it a line a minute."""
+    if quiet:
         return None
-    bar, start = Bar(), time.monotonic()
+    start = time.monotonic()
+    bar, log = Bar() if bars_are_drawn(quiet) else None, Log()
 
     def told(p: Progress) -> None:
-        rate = p.points_here / max(time.monotonic() - start, 1e-9)
-        bar.draw("", p.points / p.of_points, f"{rate:,.0f} points/s", ended=p.shards == p.of_shards)
+        rate = f"{p.points_here / max(time.monotonic() - start, 1e-9):,.0f} points/s"
+        here = p.points_here / p.of_points_here
+        if bar is None:
+            log.tell(f"{p.shards:,} of {p.of_shards:,} shards, {rate}", here)
+        else:
+            bar.draw("", p.points / p.of_points, rate, ended=p.points_here == p.of_points_here, here=here)
 
     return told
 
@@ -157,7 +162,8 @@ def show(
         _show_heat(rows, _words(heat, "--heat", 3), where, shown, out)
         return
     names = _words(pareto, "--pareto") if pareto is not None else [by] if by else list(rows.space.keep.top)[:1]
-    chosen, whole = _columns(rows, columns, names), shown in WHOLE
+    why = where is not None and pareto is None and rows.asks_why(where)
+    chosen, whole = _columns(rows, columns, names, why), shown in WHOLE
     read = None if whole and columns is None else list(dict.fromkeys([*chosen, *names]))
     if pareto is not None:
         found = rows.front(names, where, read, FRONT_SHOWN if count is None and not whole else count)
@@ -165,7 +171,7 @@ def show(
         found = rows.best(BEST_SHOWN if count is None else count, by, where, read)
     drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
     _emit(found, chosen, shown, out, drawn)
-    note(_counted(found), quiet=quiet)
+    note(_counted(found, [] if why else names), quiet=quiet)
 
 
 def _emit_section(
@@ -190,8 +196,10 @@ def _emit_section(
     emit(text, out, {out.with_name(name): data for name, data in drawn.items()})
 
 
-def _counted(found: Selected) -> str:
+def _counted(found: Selected, names: list[str]) -> str:
     """How many rows there are, and of how many only some are shown."""
+    if not found.found:
+        return f"0 rows: none that is asked for has {' and '.join(names) or 'such a status'}"
     if found.found == len(found.rows):
         return f"{found.found:,} rows"
     some = f"{len(found.rows):,} are shown from end to end"
@@ -205,12 +213,15 @@ def _words(text: str, option: str, count: int | None = None) -> list[str]:
     return words
 
 
-def _columns(rows: Rows, given: str | None, names: list[str]) -> list[str]:
+def _columns(rows: Rows, given: str | None, names: list[str], why: bool = False) -> list[str]:
     from hwmodel.errors import unknown
-    from hwmodel.report.sweep import shown_columns
+    from hwmodel.report.sweep import WHY, shown_columns
 
+    axes, several = [axis.column for axis in rows.space.axes], rows.space.layouts != "best"
+    if given is None and why:
+        return [*axes, *WHY]
     if given is None:
-        return shown_columns([axis.column for axis in rows.space.axes], rows.space.ask, names, rows.names)
+        return shown_columns(axes, rows.space.ask, names, rows.names, layouts=several)
     wanted = _words(given, "--columns")
     for name in wanted:
         if name not in rows.names:

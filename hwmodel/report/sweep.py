@@ -42,6 +42,8 @@ SHOWN = {
     "plan": ("loss_nats", "tokens", "accelerators", "elapsed_days", "cost_usd", "mfu"),
     "serve": ("part", "accelerators", "usd_per_hour", "usd_per_million_tokens", "ttft_s", "tpot_s"),
 }
+OF_LAYOUT = ("tp", "cp", "pp", "ep", "dp", "zero", "micro_batch", "recompute")  # what tells rows of one point apart
+WHY = ("status", "binding", "reason")  # shown of rows that are asked for by one of them
 ROWS_SHOWN = 5  # of each table in the report after a sweep
 PLURALS = {"day": "days", "nat/token": "nats/token", "h": "hours"}
 HEADING = {"cost_usd": "Cheapest", "elapsed_days": "Fastest", "loss_nats": "Least loss"}
@@ -68,9 +70,19 @@ def rows_table(rows: Rows, columns: Sequence[str], form: Form = "md") -> str:
     return table(list(columns), [[cell(name, row.get(name)) for name in columns] for row in rows], form)
 
 
-def shown_columns(axes: Sequence[str], ask: str, extra: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Columns of a table of rows: the axes, what was asked by, then the usual answers that the rows have."""
-    return [n for n in dict.fromkeys([*axes, *extra, *SHOWN[ask]]) if n in names]
+def shown_columns(
+    axes: Sequence[str], ask: str, extra: Sequence[str], names: Sequence[str], *, layouts: bool = False
+) -> list[str]:
+    """Columns of a table of rows: the axes, what was asked by, then the usual answers that the rows have; with
+    `layouts`, where a point has several rows, what tells these apart."""
+    told = OF_LAYOUT if layouts else ()
+    return [n for n in dict.fromkeys([*axes, *told, *extra, *SHOWN[ask]]) if n in names]
+
+
+def _several_a_point(summary: Summary) -> bool:
+    """Whether two rows that are shown are of one point."""
+    tables = [[row["point"] for row in rows] for rows in (*summary.top.values(), summary.pareto.rows)]
+    return any(len(set(points)) < len(points) for points in tables)
 
 
 def shown_text(shown: Selected, columns: Sequence[str], fmt: str) -> str:
@@ -96,15 +108,16 @@ def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mappi
     lines = [f"# {title}" if form == "md" else title, "", *best, "", _counts(summary, folder), ""]
     for name, file in (figures or {}).items():
         lines += [f"![{name}]({file})", ""]
+    several = _several_a_point(summary)
     for by, rows in summary.top.items():
         if rows:
-            shown = shown_columns(axes, summary.ask, [by], list(rows[0]))
+            shown = shown_columns(axes, summary.ask, [by], list(rows[0]), layouts=several)
             title = _heading(HEADING.get(by, f"Best by {by}"), form)
             lines += [title, "", rows_table(rows[:ROWS_SHOWN], shown, form), ""]
     front = summary.pareto
     if front.rows:
         named = ", ".join(front.by)
-        shown = shown_columns(axes, summary.ask, front.by, list(front.rows[0]))
+        shown = shown_columns(axes, summary.ask, front.by, list(front.rows[0]), layouts=several)
         title = f"Pareto front of {named} ({front.count:,} rows)"
         lines += [_heading(title, form), "", rows_table(spread(front.rows, 2 * ROWS_SHOWN), shown, form), ""]
     text = "\n".join(lines).rstrip() + "\n"
@@ -169,7 +182,13 @@ def _counts(summary: Summary, folder: Path) -> str:
     out = summary.excluded_by_axes + summary.excluded_by_answers
     if out:
         said.append(f"{out:,} left out by `where`")
-    return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`)."
+    empty = [by for by, rows in summary.top.items() if not rows] if summary.ok else []
+    if empty:
+        said.append(f"none has {', '.join(empty)}")
+    if summary.ok and summary.pareto.by and not summary.pareto.count:
+        said.append(f"none has all of {', '.join(summary.pareto.by)}, so that there is no front")
+    why = f""", why: `hwmodel sweep show {folder} --where "status != 'ok'"`""" if summary.without_answer else ""
+    return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`{why})."
 
 
 def spread(rows: Sequence[SweepRow], most: int) -> Sequence[SweepRow]:

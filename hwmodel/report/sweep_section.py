@@ -135,7 +135,8 @@ def _evaluated(rows: Rows, wanted: RowsWanted) -> _Part:
 
 def _columns(rows: Rows, wanted: RowsWanted, names: Sequence[str]) -> Sequence[str]:
     axes = [axis.column for axis in rows.space.axes]
-    return wanted.columns or shown_columns(axes, rows.space.ask, names, rows.names)
+    several = rows.space.layouts != "best"
+    return wanted.columns or shown_columns(axes, rows.space.ask, names, rows.names, layouts=several)
 
 
 def _winners(rows: Rows, wanted: RowsWanted, top: Top) -> list[_Part]:

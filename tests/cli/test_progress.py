@@ -53,3 +53,20 @@ def test_a_bar_ends_its_line_and_is_drawn_on_terminals_alone(
     assert said.endswith("\n")
     assert "100 %" in said
     assert all(len(line) <= 80 for line in said.split("\r"))
+
+
+def test_what_stood_before_does_not_hasten_the_end(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    """90 of 100 stand, one more takes a minute: of this call's ten nine are left, nine minutes."""
+    bar = progress.Bar()
+    clock[0] += 60.0
+    bar.draw("", 0.91, here=0.1)
+    assert "0:09:00 left" in capsys.readouterr().err
+
+
+def test_a_log_has_a_line_a_minute(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    log = progress.Log()
+    for share in (0.05, 0.1, 0.15, 0.2, 1.0):
+        clock[0] += 40.0
+        log.tell(f"{share:.0%}", share)
+    # at 80 s a tenth is done: nine times as long; at 160 s a fifth: four times; the end says nothing
+    assert capsys.readouterr().err.splitlines() == ["10%, 0:12:00 left", "20%, 0:10:40 left"]

@@ -110,3 +110,29 @@ def test_an_unfinished_sweep_says_what_is_missing(tmp_path: Path) -> None:
     shown(tmp_path / "s", "--out", str(tmp_path / "r.md"))
     assert "2 of 3 shards are not run yet or damaged: their rows are missing." in (tmp_path / "r.md").read_text()
     shutil.rmtree(tmp_path / "s")
+
+
+def test_rows_of_one_point_are_told_apart_by_their_layouts(tmp_path: Path) -> None:
+    """Three layouts of one point differ in nothing else; a mixture has no loss, so that no front stands."""
+    space = {
+        "base": {"model": "mixtral-8x7b", "tokens": "100B"}, "axes": {"gpus": ["64xH100"]}, "layouts": 3,
+        "keep": {"top": {"cost_usd": 3}},
+    }  # fmt: skip
+    told = hm.sweep(space, tmp_path / "three").to_markdown()
+    assert "| gpus | tp | cp | pp | ep | dp | zero | micro_batch | recompute | cost_usd |" in told
+    assert "none has all of cost_usd, loss_nats, so that there is no front" in told
+    assert "| gpus | tp | cp | pp |" in shown(tmp_path / "three", "--top", "3").output
+    best = hm.sweep({**space, "layouts": "best"}, tmp_path / "best").to_markdown()
+    assert "| gpus | cost_usd |" in best
+
+
+def test_rows_without_an_answer_say_why(tmp_path: Path) -> None:
+    space = {"base": {"tokens": "100B", "gpus": "8xH100"}, "axes": {"params": ["1B"], "precision": ["bf16", "mxfp8"]}}
+    told = hm.sweep(space, tmp_path / "some").to_markdown()
+    assert "1 have none (refused)" in told
+    assert "--where \"status != 'ok'\"" in told
+    rows = shown(tmp_path / "some", "--where", "status != 'ok'").output
+    assert "| params | precision | status | binding | reason |" in rows
+    assert "cannot compute in mxfp8" in rows
+    empty = shown(tmp_path / "some", "--where", "cost_usd > 1T")
+    assert "0 rows: none that is asked for has cost_usd" in empty.stderr

@@ -22,9 +22,10 @@ from hwmodel.solve.sweep.shard import Sweeper
 from hwmodel.solve.sweep.space import Space
 
 Done = Callable[[int], None]  # told the number of each shard that stands in its file
+Say = Callable[[str], None]  # tells people a line
 AHEAD = 4  # shards that wait at each worker: enough to keep it busy, few enough that a scheduler holds no long queue
 CONNECT_S, ANSWER_S, POLL_S = 10.0, 5.0, 1.0
-LOST_S = float(os.environ.get("HWMODEL_SWEEP_LOST_S", "30"))  # without any worker, after which a cluster is given up
+LOST_S = float(os.environ.get("HWMODEL_SWEEP_LOST_S", "30"))  # of silence, after which a scheduler is given up
 ALLOWED_FAILURES = 20  # workers that may die under one shard before it is taken to be the cause
 _local = threading.local()  # the sweeper and folder of each thread: what they keep is not shared
 
@@ -56,10 +57,10 @@ def is_client(executor: Any) -> bool:
     return hasattr(executor, "scheduler_info") and hasattr(executor, "submit")
 
 
-def on_executor(executor: Any, space: Space, folder: Folder, shards: list[int], done: Done) -> None:
+def on_executor(executor: Any, space: Space, folder: Folder, shards: list[int], done: Done, say: Say) -> None:
     """On an executor of the caller's, or a Dask client, never more than a few shards ahead."""
     if is_client(executor):
-        _on_client(executor, space, folder, shards, done, "the cluster of the client")
+        _on_client(executor, space, folder, shards, done, _Waiting("the cluster of the client", say))
         return
     workers = getattr(executor, "_max_workers", 1)
     packed, left = msgspec.json.encode(space), iter(shards)
@@ -88,7 +89,7 @@ def _too_large(folder: Folder, space: Space) -> InputError:
     return InputError(f"not enough memory for a shard; {_left(folder, space)}, or sweep {more}")
 
 
-def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, workers: int, say: Callable[[str], None],
+def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, workers: int, say: Say,
                memory: str = "auto") -> None:  # fmt: skip
     """On processes of this machine, under a Dask scheduler of their own."""
     distributed, dask = extra("distributed", "dask[distributed]"), extra("dask", "dask[distributed]")
@@ -104,7 +105,7 @@ def on_workers(space: Space, folder: Folder, shards: list[int], done: Done, work
         try:
             with distributed.Client(cluster) as client:
                 say(f"dashboard: {cluster.dashboard_link}")
-                _on_client(client, space, folder, shards, done, "the workers of this machine")
+                _on_client(client, space, folder, shards, done, _Waiting("the workers of this machine", None))
         finally:
             with contextlib.suppress(Exception):
                 cluster.close(timeout=CONNECT_S)
@@ -121,9 +122,7 @@ _THREADS = {
 }  # fmt: skip
 
 
-def on_dask(
-    space: Space, folder: Folder, shards: list[int], done: Done, address: str, say: Callable[[str], None]
-) -> None:
+def on_dask(space: Space, folder: Folder, shards: list[int], done: Done, address: str, say: Say) -> None:
     """On a cluster that runs already. Raises InputError where it does not answer."""
     distributed = extra("distributed", "dask[distributed]")
     with _quiet():
@@ -136,7 +135,7 @@ def on_dask(
             ) from error
         try:
             say(f"dashboard: {client.dashboard_link}")
-            _on_client(client, space, folder, shards, done, address)
+            _on_client(client, space, folder, shards, done, _Waiting(address, say))
         finally:
             with contextlib.suppress(Exception):
                 client.close(timeout=POLL_S)
@@ -157,34 +156,54 @@ def _within(seconds: float, make: Callable[[], Any]) -> Any:
     return made.result(timeout=seconds)
 
 
-def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], done: Done, where: str) -> None:
+class _Waiting:
+    """For how long a cluster may have no worker. Jobs of a batch system may queue for hours: one whose scheduler
+    answers is waited for, which is said (`say`); processes of this machine, without it, are not."""
+
+    def __init__(self, where: str, say: Say | None) -> None:
+        self.where, self.say = where, say
+        self.heard = self.worked = time.monotonic()
+        self.told = False
+
+    def over(self, workers: int | None) -> bool:
+        """Whether it lasts too long, by the workers that the scheduler names now; None where it does not answer."""
+        now = time.monotonic()
+        if workers:
+            self.worked, self.told = now, False
+        if workers or (workers == 0 and self.say is not None):
+            self.heard = now
+        if workers == 0 and self.say is not None and not self.told and now - self.worked > ANSWER_S:
+            self.told = True
+            self.say(f"{self.where} has no worker: waiting for one (Ctrl-C ends, --resume goes on)")
+        return now - self.heard > LOST_S
+
+
+def _on_client(client: Any, space: Space, folder: Folder, shards: list[int], done: Done, waiting: _Waiting) -> None:
     """Keep every worker a few shards ahead; workers that come, go or die change nothing but the time."""
     packed, left = msgspec.json.encode(space), iter(shards)
     path, run = str(folder.path.resolve()), uuid.uuid4().hex
     running: dict[Any, int] = {}
-    last = time.monotonic()
     while True:
         workers = _worker_count(client)
-        for shard in islice(left, max(0, AHEAD * max(1, workers) - len(running))):
+        for shard in islice(left, max(0, AHEAD * max(1, workers or 0) - len(running))):
             running[client.submit(run_shard, packed, path, shard, key=f"hwmodel-{run}-{shard}", pure=False)] = shard
         if not running:
             return
-        last = time.monotonic() if workers else last
-        if time.monotonic() - last > LOST_S:
-            raise _lost(where, folder, space)
+        if waiting.over(workers):
+            raise _lost(waiting.where, folder, space)
         for one in _ended(running):
-            _check(one, where, folder, space)
+            _check(one, waiting.where, folder, space)
             done(running.pop(one))
 
 
-def _worker_count(client: Any) -> int:
-    """Workers that a scheduler names; none where it does not answer, as one that was stopped."""
+def _worker_count(client: Any) -> int | None:
+    """Workers that a scheduler names; None where it does not answer, as one that was stopped."""
     if client.status != "running":
-        return 0
+        return None
     try:
         return len(client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=ANSWER_S)["workers"])
     except Exception:
-        return 0
+        return None
 
 
 def _ended(running: Iterable[Any]) -> list[Any]:

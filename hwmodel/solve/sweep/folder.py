@@ -58,8 +58,8 @@ class Folder:
         """
         data = described(space)
         try:
-            (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
             self._check_strangers()
+            (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
             fresh = not (self.path / SPACE).exists() and self._write_first(SPACE, data)
         except OSError as error:
             raise self.refusal(error) from error
@@ -71,9 +71,12 @@ class Folder:
             )
 
     def _check_strangers(self) -> None:
-        ours = {SPACE, SUMMARY, SHARDS, UNFINISHED}
-        strange = [one.name for one in self.path.iterdir() if one.name not in ours and not one.name.startswith(".")]
-        strange += [f"{SHARDS}/{one.name}" for one in (self.path / SHARDS).iterdir() if not _NAME.fullmatch(one.name)]
+        """Raises InputError for a folder of other things, before anything is put into it."""
+        ours, shards = {SPACE, SUMMARY, SHARDS, UNFINISHED}, self.path / SHARDS
+        inside = list(self.path.iterdir()) if self.path.is_dir() else []
+        strange = [one.name for one in inside if one.name not in ours and not one.name.startswith(".")]
+        if shards.is_dir():
+            strange += [f"{SHARDS}/{one.name}" for one in shards.iterdir() if not _NAME.fullmatch(one.name)]
         strange.sort()
         if strange and not (self.path / SPACE).exists():
             raise InputError(f"{self.path} holds other files ({', '.join(strange[:3])}): name an empty folder")
@@ -244,11 +247,14 @@ class Folder:
         return path
 
     def write_summary(self, text: str) -> None:
-        """Put the summary in place, and take away what unfinished work left."""
+        """Put the summary in place."""
         try:
             self._put(text.encode(), self.path / SUMMARY, os.replace)
         except OSError as error:
             raise self.refusal(error) from error
+
+    def tidy(self) -> None:
+        """Take away what unfinished work left."""
         shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)
 
     def _put(self, data: bytes, path: Path, how: Callable[[Path, Path], None]) -> None:

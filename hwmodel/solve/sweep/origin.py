@@ -17,6 +17,7 @@ from hwmodel.solve.sweep.seen import Signature, settled, signature
 from hwmodel.solve.sweep.space import Space
 
 DIGEST_LETTERS = 20
+FEW = 3  # values of an axis that a refusal names
 # Options that may name a file, or a folder with what is read in it (beside a model's description its weights may lie).
 FILES = {"measured": "*", "prices": "*", "model": "*", "histogram": "*", "catalogs": "**/*"}
 READ = (".yaml", ".csv", ".json")
@@ -117,9 +118,26 @@ def _difference(name: str, theirs: Any, ours: Any) -> str:
         return ", ".join(f"{name}.{key} was {_short(theirs.get(key))}, is {_short(ours.get(key))}" for key in inner[:2])
     if name == "axes" and isinstance(theirs, list):
         was, now = ({axis["name"]: axis["values"] for axis in axes} for axes in (theirs, ours))
-        inner = [key for key in {**was, **now} if was.get(key) != now.get(key)] or ["their order"]
-        return ", ".join(f"axes.{key} differs" for key in inner[:3])
+        inner = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+        if not inner:
+            return f"the order of the axes was {', '.join(was)}, is {', '.join(now)}"
+        return ", ".join(_of_axis(key, was.get(key), now.get(key)) for key in inner[:3])
     return f"{name} was {_short(theirs)}, is {_short(ours)}"
+
+
+def _of_axis(name: str, theirs: list[Any] | None, ours: list[Any] | None) -> str:
+    """How the values of an axis differ."""
+    if theirs is None or ours is None:
+        return f"axes.{name} is {'new' if theirs is None else 'gone'}"
+    sides = (("without", set(theirs) - set(ours), theirs), ("with", set(ours) - set(theirs), ours))
+    said = [f"{word} {_few([one for one in every if one in some])}" for word, some, every in sides if some]
+    return f"axes.{name} is {' and '.join(said) or 'in another order'}"
+
+
+def _few(values: list[Any]) -> str:
+    """Some values, and of many how many more."""
+    said = ", ".join(f"{one:.12g}" if isinstance(one, float) else str(one) for one in values[:FEW])
+    return said if len(values) <= FEW else f"{said} and {len(values) - FEW:,} more"
 
 
 def _short(value: Any) -> str:

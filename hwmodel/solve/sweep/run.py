@@ -33,13 +33,14 @@ _PART = re.compile(r"\d{1,18}")
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a sweep is: shards and points that stand, those of this call among them, and all."""
+    """How far a sweep is: shards and points that stand, and all; points that this call has answered, and is to."""
 
     shards: int
     of_shards: int
     points: int
-    points_here: int
     of_points: int
+    points_here: int
+    of_points_here: int
 
 
 class Sweep(Shown):
@@ -109,7 +110,7 @@ def sweep(
     # Of many processes each reads its own shards: all of them by each would be the square of the work.
     standing = folder.whole(mine) if resume or shard is not None else {}
     missing = [number for number in mine if number not in standing]
-    told = _Told(asked, len(standing if shard is None else folder.listed()), progress)
+    told = _Told(asked, len(standing if shard is None else folder.listed()), missing, progress)
     if missing:
         _run(asked, folder, missing, told, workers, dask, executor, say)
     summary = _summarised(folder, asked, None if missing or shard is not None else standing)
@@ -136,7 +137,7 @@ def _run(
     if dask is not None:
         engines.on_dask(space, folder, missing, told, dask, say)
     elif executor is not None:
-        engines.on_executor(executor, space, folder, missing, told)
+        engines.on_executor(executor, space, folder, missing, told, say)
     elif workers is not None:
         engines.on_workers(space, folder, missing, told, min(workers, len(missing)), say)
     else:
@@ -174,9 +175,11 @@ def _part(shard: str | None, space: Space) -> range:
 class _Told:
     """Counts shards as they come to stand."""
 
-    def __init__(self, space: Space, standing: int, progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, space: Space, standing: int, missing: list[int], progress: Callable[[Progress], None] | None
+    ) -> None:
         self.space, self.standing, self.progress = space, standing, progress
-        self.here = 0
+        self.here, self.of_here = 0, sum(len(space.points_of(shard)) for shard in missing)
 
     def __call__(self, shard: int) -> None:
         self.standing += 1
@@ -184,8 +187,8 @@ class _Told:
         if self.progress is not None:
             points = min(self.standing * self.space.shard_points, self.space.points)
             self.progress(
-                Progress(shards=self.standing, of_shards=self.space.shards, points=points, points_here=self.here,
-                         of_points=self.space.points)
+                Progress(shards=self.standing, of_shards=self.space.shards, points=points,
+                         of_points=self.space.points, points_here=self.here, of_points_here=self.of_here)
             )  # fmt: skip
 
 
@@ -201,6 +204,7 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
     shards = folder.whole() if standing is None else standing
     if len(shards) < space.shards:
         return None
+    folder.tidy()
     if standing is not None and (found := standing_summary(folder, shards)) is not None:
         return found
     total = merged(space, (unpacked(one) for one in folder.partials(shards)))
@@ -209,4 +213,5 @@ def _summarised(folder: Folder, space: Space, standing: dict[int, Path] | None) 
     path = folder.path / SUMMARY
     if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
         folder.write_summary(text)
+        folder.tidy()
     return made

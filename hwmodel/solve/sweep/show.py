@@ -73,13 +73,17 @@ class Rows:
         A constraint on status, binding or reason finds rows without an answer too, in the order of their points.
         """
         _check_count(count)
-        if where and self._read(where).names & set(ALWAYS[1:]):
+        if where and self.asks_why(where):
             asked = f"WHERE {self._condition(where)} ORDER BY {', '.join(PLACE)} LIMIT {count}"
         else:
             by = by or next(iter(self.space.keep.top), None) or self._measures()[0]
             self._need(by, self._measures(), "--by")
             return self._these(self._best(count, by, f'{self._where(where)} AND "{by}" IS NOT NULL'), columns)
         return self._these(self._found(asked)[0], columns)
+
+    def asks_why(self, where: str) -> bool:
+        """Whether a constraint is on whether rows have an answer, or why not."""
+        return bool(self._read(where).names & set(ALWAYS[1:]))
 
     def _best(self, count: int, by: str, where: str) -> NDArray[np.int64]:
         """The places of the best rows by an answer, of equal ones of those that win."""

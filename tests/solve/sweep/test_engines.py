@@ -256,7 +256,9 @@ def changed(**keys: Any) -> dict[str, Any]:
     ("space", "said"),
     [
         (changed(base={"precision": "fp16"}), 'base.precision was "bf16", is "fp16"'),
-        (changed(axes={**SMALL["axes"], "tokens": ["200B"]}), "axes.tokens differs"),
+        (changed(axes={**SMALL["axes"], "tokens": ["200B"]}), "axes.tokens is without"),
+        (changed(axes=dict(reversed(SMALL["axes"].items()))), "the order of the axes was "),
+        (changed(axes={**SMALL["axes"], "time": ["30d"]}), "axes.time is new"),
         (changed(where="params > 2B"), "where was"),
         (changed(keep={"rows": "winners"}), 'keep.rows was "all", is "winners"'),
     ],

@@ -185,6 +185,15 @@ def test_what_accepts_and_says_nothing_is_no_scheduler(place: Path) -> None:
     assert found.stderr.startswith(f"hwmodel: no Dask scheduler answers at {address} within 1 s")
 
 
+def worker_of(info: Path) -> subprocess.Popen[bytes]:
+    """A worker of the scheduler that this file describes."""
+    words = ["worker", "--scheduler-file", str(info), "--nthreads", "1", "--no-dashboard"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *words, "--local-directory", str(info.parent / "dask")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], list[subprocess.Popen[bytes]]]]:
     """A Dask scheduler of its own with one worker: its address and its processes."""
@@ -206,22 +215,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], list
         ],
         **quiet,
     )
-    worker = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dask",
-            "worker",
-            "--scheduler-file",
-            str(info),
-            "--nthreads",
-            "1",
-            "--no-dashboard",
-            "--local-directory",
-            str(tmp_path / "dask"),
-        ],
-        **quiet,
-    )
+    worker = worker_of(info)
     end = time.monotonic() + 60.0
     while not info.exists() and time.monotonic() < end:
         time.sleep(0.05)
@@ -241,6 +235,27 @@ def test_a_cluster_that_runs_gives_the_same_bytes(place: Path, undisturbed: dict
     code, said = ended(started(place, "--dask", cluster[0]))
     assert code == 0, said
     assert bytes_of(place / "out") == undisturbed
+
+
+def test_a_cluster_whose_jobs_queue_is_waited_for(
+    place: Path, undisturbed: dict[str, str], cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler that answers and has no worker yet is not lost, however long that lasts."""
+    monkeypatch.setenv("HWMODEL_SWEEP_LOST_S", "2")
+    address, _, workers = cluster
+    workers[0].terminate()
+    workers[0].wait(20.0)
+    process = started(place, "--dask", address)
+    time.sleep(10.0)
+    assert process.poll() is None
+    workers.append(worker_of(tmp_path / "scheduler.json"))
+    try:
+        code, said = ended(process)
+        assert code == 0, said
+        assert bytes_of(place / "out") == undisturbed
+    finally:
+        workers[1].terminate()
+        workers[1].wait(20.0)
 
 
 @pytest.mark.parametrize("seed", range(TIMES))

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import hwmodel as hm
+from hwmodel.errors import InputError
 from hwmodel.solve.sweep import origin, seen
 from hwmodel.solve.sweep.space import Space, read_space
+
+from .conftest import SMALL
 
 AXES = {"gpus": ["64xH100"], "params": ["7B"], "tokens": ["1T"]}
 
@@ -78,3 +82,18 @@ def test_every_text_that_computes_rows_is_part_of_a_version(
     before = origin.code_digest.__wrapped__()
     (tmp_path / name).write_text("other")
     assert (origin.code_digest.__wrapped__() != before) is moves
+
+
+def test_a_folder_of_other_things_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds other files \(notes.txt\)"):
+        hm.sweep(SMALL, tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_nothing_unfinished_stays_where_the_summary_stood(tmp_path: Path) -> None:
+    """A shard is computed again, and the summary is what it was."""
+    hm.sweep(SMALL, tmp_path / "out")
+    next((tmp_path / "out" / "shards").iterdir()).write_bytes(b"damaged")
+    hm.sweep(SMALL, tmp_path / "out", resume=True)
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["shards", "space.json", "summary.json"]
