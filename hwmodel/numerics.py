@@ -34,15 +34,23 @@ def falls_at_log(above: Callable[[float], bool], low: float, high: float, rounds
     return math.exp(falls_at(lambda x: above(math.exp(x)), math.log(low), math.log(high), rounds))
 
 
-def least(cost: Callable[[Any], Any], low: float, high: float, points: int, narrowings: int = NARROWINGS) -> Any:
+def least(
+    cost: Callable[[Any], Any],
+    low: float,
+    high: float,
+    points: int,
+    narrowings: int = NARROWINGS,
+    shape: tuple[int, ...] | None = None,
+) -> Any:
     """Argument of the least cost between two ends, elementwise: a grid, then golden section around its best point.
 
     `cost` takes a number or an array of arguments and returns costs that broadcast with it (infinite where there is
-    none). The grid's own best point wins where a jump in the cost made the refinement land beside it.
+    none). The grid's own best point wins where a jump in the cost made the refinement land beside it. `shape`: that of
+    one argument's costs, found by asking for one where it is not given.
     """
     import numpy as np
 
-    shape = np.shape(cost(0.5 * (low + high)))
+    shape = np.shape(cost(0.5 * (low + high))) if shape is None else shape
     grid = np.linspace(low, high, points)
     values = cost(grid.reshape((points,) + (1,) * len(shape)))
     middle = grid[np.argmin(values, axis=0)]

@@ -157,22 +157,34 @@ def test_rounds_of_a_closing(takes: dict[str, Any], monkeypatch: pytest.MonkeyPa
 
 def test_what_closes_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Any] = []
-    monkeypatch.setattr(closing, "size", lambda r, model, params, affordable: given.append(affordable) or SIZED)
+    bounds: list[Any] = []
+
+    def size(r: Any, model: Any, params: Any, affordable: Any, at_most: Any) -> Sized:
+        given.append(affordable)
+        bounds.append(at_most)
+        return SIZED
+
+    monkeypatch.setattr(closing, "size", size)
 
     def fleet(tokens: float) -> Any:
-        return SimpleNamespace(tokens_affordable=lambda params, correction: tokens * correction)
+        return SimpleNamespace(
+            tokens_affordable=lambda params, correction: tokens * correction,
+            tokens_at_peak=lambda params, correction: 3.0 * tokens * correction,
+        )
 
     def asked(fleet: Any, params: float | None = None, **request: Any) -> Any:
         closing.size_of(setting(**request), MODEL, None, params, fleet, 1.5)
         return given.pop()
 
     assert asked(fleet(1e9))(4e8) == 1.5e9
+    assert bounds.pop()(4e8) == 4.5e9  # at the peak of the fleet, as much corrected
     assert asked(fleet(1e9), budget_usd=1.0, time_s=None)(4e8) == 1.5e9
     assert asked(fleet(1e9), 4e8)(4e8) == 1.5e9
     # No rate is known of a size that is given: twenty tokens a parameter to begin with.
     assert asked(fleet(0.0), 4e8)(4e8) == 1.2e10
     assert asked(fleet(0.0))(4e8) == 0.0
     assert asked(None) is None
+    assert bounds.pop() is None
     assert asked(fleet(1e9), time_s=None) is None
     assert asked(fleet(1e9), flop=1e20) is None
 

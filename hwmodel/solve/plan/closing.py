@@ -54,14 +54,16 @@ def size_of(
     """Size and tokens of a question; time and money close them at the speed of `fleet`, times a correction."""
     r = setting.request
     affordable: TokensOfSize | None = None
+    at_most: TokensOfSize | None = None
     if fleet is not None and (r.time_s is not None or r.budget_usd is not None) and r.flop is None:
         affordable = partial(fleet.tokens_affordable, correction=correction)
+        at_most = partial(fleet.tokens_at_peak, correction=correction)
         if params is not None and not affordable(params) > 0:
             # The sizes that rates are interpolated between do not fit; this one may: its own layout closes the tokens.
             affordable = partial(_first_guess, correction=correction)
     if shape is not None and is_mixture(shape):
         return _mixture(setting, shape, affordable)
-    return size(r, model, params, affordable)
+    return size(r, model, params, affordable, at_most)
 
 
 LIMIT_TOLERANCE = 1e-6  # by which time and money may be overrun

@@ -32,7 +32,9 @@ HELD_BACK = 1.05
 ASKED_SIZES = (1.0, 10.0**-0.375)
 # Batches of which a size takes the largest that its tokens then allow: of tokens at the peak, and these shares of it.
 # Then it is closed in on by so many between the largest that they allow and the next.
+# Most runs are at a fifth of peak or more: the first few are asked for before the others.
 TOKEN_SHARES = 1.5 ** -np.arange(13.0)
+SHARES_FIRST = 5
 BETWEEN = 4
 # Sizes tried are the same for every fleet, so many a decade: coarse ones around the size that one batch for all leads
 # to, and fine ones between. Depths divide into stages or do not, so that neighbours differ in speed: a fine size is
@@ -135,7 +137,7 @@ def _least(fleet: Fleet, model: LossModel, coarse: list[int], fine: Iterable[int
     work = [math.log(one.params * one.tokens) for one in known]
     hopes = []
     for place in fine:
-        if not coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE:
+        if place in coarse or not coarse[0] - FINE // COARSE <= place <= coarse[-1] + FINE // COARSE:
             continue
         params = _size_at(place)
         around = float(np.interp(place, coarse, work))
@@ -180,10 +182,12 @@ def own_tokens(fleet: Fleet, params: float) -> float:
     """The most tokens that a size sees in the time and money given under a batch that they allow; 0 where none fits."""
     rate = fleet.accelerators * fleet.peak_flop_per_s / (6.0 * params)
     allowed = rate * fleet.productive_s_available(params) * TOKEN_SHARES
-    found = seen(fleet, params, allowed)
-    if not (found >= allowed).any():
+    found = seen(fleet, params, allowed[:SHARES_FIRST])
+    if not (found >= allowed[:SHARES_FIRST]).any():
+        found = np.append(found, seen(fleet, params, allowed[SHARES_FIRST:]))
+    if not (found >= allowed[: len(found)]).any():
         return 0.0
-    first = int((found >= allowed).argmax())
+    first = int((found >= allowed[: len(found)]).argmax())
     between = np.geomspace(found[first], max(allowed[max(first - 1, 0)], found[first]), BETWEEN)
     more = seen(fleet, params, between)
     return float(max(found[first], more[more >= between].max(initial=0.0)))

@@ -29,6 +29,7 @@ from hwmodel.solve.question.setting import Fleeted, Rungs, Setting, step_doubt
 from hwmodel.solve.run.batch import BatchPolicy, batch_policy
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.solve.run.power import accelerators_within
+from hwmodel.solve.run.trend import Trend
 from hwmodel.specs import Precision, Shape
 from hwmodel.specs.intervals import CERTAIN, Ends
 from hwmodel.specs.kernels import Machine
@@ -39,29 +40,9 @@ OPEN_FLEET_TIME_S = 90.0 * SECONDS_PER_DAY
 # Sizes at which the throughput of a fleet is computed; between them it is interpolated on the log scale.
 LADDER_STEP = 10.0**0.25
 LADDER_SPAN = (1e8, 3e13)
-TREND_TERMS = 3
 TOKENS_PER_PARAM = 20.0  # of a run whose tokens are open, where only its spread asks for them
-
-
-class Trend:
-    """FLOP/s against the logarithm of the size: a cubic through the rungs that fit; a line between few."""
-
-    def __init__(self, rungs: NDArray[np.float64], rates: NDArray[np.float64]) -> None:
-        self.logs, self.rates = np.log(rungs), rates
-        fits = rates > 1.0
-        self.middle = math.log(rungs[0] * rungs[-1]) / 2.0
-        self.inside, beyond = np.log(rungs[fits]), np.log(rungs[~fits])
-        self.cubic: NDArray[np.float64] | None = None
-        if fits.sum() >= TREND_TERMS + 2:
-            self.cubic = np.polyfit(self.inside - self.middle, np.log(rates[fits]), TREND_TERMS)
-            self.end = (beyond[beyond > self.inside[-1]].min(initial=math.inf) + self.inside[-1]) / 2.0
-
-    def at(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """FLOP/s at logarithms of sizes; next to nothing beyond the last rung that fits."""
-        if self.cubic is None:
-            return np.interp(x, self.logs, self.rates)
-        found = np.exp(np.polyval(self.cubic, np.clip(x, self.inside[0], self.inside[-1]) - self.middle))
-        return np.where(x > self.end, 1.0, found)
+# 6 N a token count the embedding, which no product reads: up to 7 % of a buildable shape (`physics.shape.shapes_for`).
+OVER_PEAK = 1.1
 
 
 class Fleet:
@@ -80,6 +61,7 @@ class Fleet:
         self._rates: dict[float, float] = {}
         self._trends: dict[tuple[float, float], Trend] = {}
         self._doubts: dict[float, Ends] = {}
+        self._last: tuple[Shape, float, Evaluation] | None = None  # what was asked of the whole fleet, and found
 
     def see(self, tokens: float) -> None:
         """Take the batch of a run on so many tokens from here on."""
@@ -106,8 +88,12 @@ class Fleet:
     ) -> Evaluation:
         """All layouts of a shape on this fleet, or under caps of the batch in factors of the usual one; on several
         fleets of its part those that may be the fastest of one. `laid`: what another machine laid out for it."""
-        fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
         cap = np.maximum(np.floor(self.batch.seqs(params) * np.array(caps)), 1.0)
+        usual = accelerators is None and caps == (1.0,) and not offload and laid is None
+        last = self._last
+        if usual and last is not None and last[:2] == (shape, float(cap[0])):
+            return last[2]
+        fleets = np.repeat(np.array(accelerators or [self.accelerators], dtype=float), len(caps))
         cases = Cases(
             shape=shape,
             accelerators=fleets,
@@ -121,7 +107,9 @@ class Fleet:
         )
         billed = billed_hours(self.setting, shape)
         question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
-        return fastest(*question).evaluation if accelerators else evaluate(*question, laid)
+        found = fastest(*question).evaluation if accelerators else evaluate(*question, laid)
+        self._last = (shape, float(cap[0]), found) if usual else last
+        return found
 
     def given_rate(self, params: float, shape: Shape | None = None) -> float | None:
         """Tokens a second by the user's --mfu, None without it; `shape` is the model's own where there is one."""
@@ -260,6 +248,14 @@ class Fleet:
         `correction`: the rate of the shape at hand over the one interpolated between buildable shapes.
         """
         return self.tokens_per_s(params) * self.productive_s_available(params) * correction
+
+    def tokens_at_peak(self, params: float, correction: float = 1.0) -> float:
+        """Tokens that a size would see in them at the peak of every accelerator: none sees more (`tokens_affordable`),
+        and no layout is looked for. A utilisation that is given is asked for at once."""
+        if self.setting.request.mfu is not None:
+            return self.tokens_affordable(params, correction)
+        peak = OVER_PEAK * self.accelerators * self.peak_flop_per_s / (6.0 * params * self.setting.level)
+        return peak * self.productive_s_available(params) * correction
 
 
 def hourly_usd(setting: Setting) -> float:

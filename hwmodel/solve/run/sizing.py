@@ -115,8 +115,15 @@ SMALLEST_PARAMS, LARGEST_PARAMS = 1e6, 1e14
 SIZES_TRIED = 65  # of the grid that a least loss is refined from
 
 
-def size(r: Request, model: LossModel, params: float | None, affordable: TokensOfSize | None) -> Sized:
-    """Close size and tokens. `params` is given by --params or --model; `affordable` by time or money on a fleet.
+def size(
+    r: Request,
+    model: LossModel,
+    params: float | None,
+    affordable: TokensOfSize | None,
+    at_most: TokensOfSize | None = None,
+) -> Sized:
+    """Close size and tokens. `params` is given by --params or --model; `affordable` by time or money on a fleet, which
+    no size sees more tokens in than `at_most` says (None: endless ones).
 
     Raises InfeasibleError for a loss that cannot be reached, InputError for a law that cannot answer.
     """
@@ -129,7 +136,7 @@ def size(r: Request, model: LossModel, params: float | None, affordable: TokensO
         budget = r.flop
         sized = _for_compute(r, model, params, lambda n: budget / (6.0 * n), "flop")
     elif affordable is not None:
-        sized = _for_compute(r, model, params, affordable, "fleet")
+        sized = _for_compute(r, model, params, affordable, "fleet", at_most)
     elif params is not None:
         sized = _from_law(model, params=params)
     else:
@@ -173,8 +180,15 @@ def _from_law(model: LossModel, params: float | None = None, tokens: float | Non
 GIVEN: dict[ClosedBy, str] = {"flop": "--flops", "fleet": "the time or money given"}
 
 
-def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: TokensOfSize, by: ClosedBy) -> Sized:
-    """Compute binds: `tokens_of` says how many tokens a size can see, `by` what gives it."""
+def _for_compute(
+    r: Request,
+    model: LossModel,
+    params: float | None,
+    tokens_of: TokensOfSize,
+    by: ClosedBy,
+    at_most: TokensOfSize | None = None,
+) -> Sized:
+    """Compute binds: `tokens_of` says how many tokens a size can see, never above `at_most`; `by` what gives it."""
     given = GIVEN[by]
     if params is not None:
         return _sized(model, params, tokens_of(params), {"tokens": f"what {given} buys at this size"}, by)
@@ -203,7 +217,7 @@ def _for_compute(r: Request, model: LossModel, params: float | None, tokens_of: 
     laws.need_split(law, flop_given=True)
     how = f"least loss within {given} ({law.id})"
     if laws.has_loss(law):
-        n = _least_loss(model, tokens_of)
+        n = _least_loss(model, tokens_of, at_most)
     else:
         n = falls_at_log(
             lambda x: tokens_of(x) > float(laws.tokens_for_params(law, x)), SMALLEST_PARAMS, LARGEST_PARAMS
@@ -229,11 +243,12 @@ def least_loss_run(model: LossModel, n: float, d: float, how: str, by: ClosedBy)
     return _sized(model, params, tokens, {"params": how, "tokens": how}, by)
 
 
-def _least_loss(model: LossModel, tokens_of: TokensOfSize) -> float:
-    """The size of the least loss on the tokens that each size can see.
+def _least_loss(model: LossModel, tokens_of: TokensOfSize, at_most: TokensOfSize | None = None) -> float:
+    """The size of the least loss on the tokens that each size can see, `at_most` so many (None: endless ones).
 
-    Of the sizes tried first, from the largest down, those are not asked for their tokens whose loss would be above the
-    least found though they saw endless ones: what a fleet does with small sizes is the dearest to find out.
+    Of the sizes tried first those are not asked for their tokens whose loss would be above the least found though they
+    saw the most: what a fleet does with a size is dear to find out. Those that may have the least are asked first, of
+    equal ones the largest.
     """
     import numpy as np
 
@@ -245,22 +260,23 @@ def _least_loss(model: LossModel, tokens_of: TokensOfSize) -> float:
         """Of one size, or of the grid."""
         if np.ndim(log_params) == 0:
             return np.float64(loss(log_params))
-        found = np.array([_floor_of_loss(model, math.exp(x)) for x in log_params])
+        found = np.array([_floor_of_loss(model, math.exp(x), at_most) for x in log_params])
         lowest = math.inf
-        for place in reversed(range(len(found))):
+        for place in sorted(range(len(found)), key=lambda one: (float(found[one]), -one)):
             if not found[place] > lowest:
                 found[place] = loss(log_params[place])
                 lowest = min(lowest, found[place])
         return found
 
     ends = math.log(SMALLEST_PARAMS), math.log(LARGEST_PARAMS)
-    return math.exp(least(losses, *ends, points=SIZES_TRIED))
+    return math.exp(least(losses, *ends, points=SIZES_TRIED, shape=()))
 
 
-def _floor_of_loss(model: LossModel, params: float) -> float:
-    """The loss of a size on endless tokens: it has no less on fewer. -infinity where tokens repeat, or where the law
+def _floor_of_loss(model: LossModel, params: float, at_most: TokensOfSize | None = None) -> float:
+    """The loss of a size on the most tokens: it has no less on fewer. -infinity where tokens repeat, or where the law
     says nothing of endless ones."""
-    floor = float(model.loss(params, math.inf)) if model.unique_tokens is None else math.nan
+    most = math.inf if at_most is None else max(at_most(params), 1.0)
+    floor = float(model.loss(params, most)) if model.unique_tokens is None else math.nan
     return -math.inf if math.isnan(floor) else floor
 
 

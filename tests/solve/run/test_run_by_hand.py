@@ -18,8 +18,9 @@ from hwmodel.solve.run import power as powers
 from hwmodel.solve.run.band import Band, value_of
 from hwmodel.solve.run.billing import billed_hours_of, speedup, steady_days, utilisation
 from hwmodel.solve.run.cash import DAYS_PER_MONTH, monthly, schedule
-from hwmodel.solve.run.fleet import Fleet, Trend, fleet_for_budget, node_multiples, rate_of_size
+from hwmodel.solve.run.fleet import Fleet, fleet_for_budget, node_multiples, rate_of_size
 from hwmodel.solve.run.lines import COMPUTED, ENTERED, StageLine, added, certain, joined, times
+from hwmodel.solve.run.trend import Trend
 from hwmodel.specs.intervals import Ends
 from tests.solve.quiet import RATE, quiet
 

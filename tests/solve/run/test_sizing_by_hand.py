@@ -299,14 +299,33 @@ def test_sizes_that_endless_tokens_would_not_bring_to_the_least_loss_are_not_ask
     assert max(seen) == pytest.approx(1e14)
 
 
+def test_sizes_that_the_peak_would_not_bring_to_the_least_loss_are_not_asked() -> None:
+    # N D = 4e16, and at most 1.5 times that. The least is 1.20007 at 10^8.625; at the most 10^9 comes to
+    # 1 + 2,000 / 31,623 + 1,000 / 7,746 = 1.19234, 10^9.125 to 1.20369, 10^8.375 to 1 + 2,000 / 15,399 + 1,000 / 15,905
+    # = 1.19275 and 10^8.25 to 1.20443: those from 10^8.375 to 10^9 are asked.
+    seen: list[float] = []
+
+    def tokens_of(n: float) -> float:
+        seen.append(n)
+        return 4e16 / n
+
+    assert sizing._least_loss(PLAIN, tokens_of, lambda n: 6e16 / n) == pytest.approx(4e8, rel=1e-6)
+    assert min(seen) == pytest.approx(10**8.375)
+    assert max(seen) == pytest.approx(1e9)
+
+
 @pytest.mark.parametrize("largest", [1e7, 3e9, 1e14])
 @pytest.mark.parametrize("compute", [1e14, 1e18, 1e24])
 def test_leaving_sizes_out_changes_no_bit(compute: float, largest: float, monkeypatch: pytest.MonkeyPatch) -> None:
     def tokens_of(n: float) -> float:
         return 0.0 if n > largest else compute / n * (1.0 + 0.2 * math.sin(5.0 * math.log(n)))
 
+    def at_most(n: float) -> float:
+        return 1.2 * compute / n
+
     some = [sizing._least_loss(model, tokens_of) for model in (PLAIN, REPEATING)]
-    monkeypatch.setattr(sizing, "_floor_of_loss", lambda model, params: -math.inf)
+    assert some == [sizing._least_loss(model, tokens_of, at_most) for model in (PLAIN, REPEATING)]
+    monkeypatch.setattr(sizing, "_floor_of_loss", lambda model, params, at_most=None: -math.inf)
     assert some == [sizing._least_loss(model, tokens_of) for model in (PLAIN, REPEATING)]
 
 
