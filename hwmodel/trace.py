@@ -202,19 +202,19 @@ class Traced:
         return False
 
 
-def traced(graph: Graph, record: Any, level: int, path: str = "") -> Any:
-    """A record whose numbers are inputs of the graph, named by their place; those of BAKED stay numbers."""
+def traced(graph: Graph, record: Any, level: int, path: str = "", baked: Container[float] = BAKED) -> Any:
+    """A record whose numbers are inputs of the graph, named by their place; those that are `baked` stay numbers."""
     fields: dict[str, Any] = {}
     for name in record.__struct_fields__:
         value, place = getattr(record, name), f"{path}{name}"
         if isinstance(value, msgspec.Struct):
-            fields[name] = traced(graph, value, level, f"{place}.")
+            fields[name] = traced(graph, value, level, f"{place}.", baked)
         elif isinstance(value, tuple):
             fields[name] = tuple(
-                traced(graph, one, level, f"{place}.{i}.") if isinstance(one, msgspec.Struct) else one
+                traced(graph, one, level, f"{place}.{i}.", baked) if isinstance(one, msgspec.Struct) else one
                 for i, one in enumerate(value)
             )
-        elif _is_number(value) and value not in BAKED:
+        elif _is_number(value) and value not in baked:
             fields[name] = graph.input(place, level)
         else:
             fields[name] = value

@@ -6,7 +6,7 @@ import msgspec
 
 from hwmodel.ops import Num, where
 from hwmodel.physics import shape as shapes
-from hwmodel.physics.columns import anywhere
+from hwmodel.physics.columns import anywhere, only
 from hwmodel.physics.formulas import (
     accumulate_s,
     at_level,
@@ -88,7 +88,8 @@ def widen_s(shard: LayerShard, precision: Precision, machine: Machine, again: Ag
     """Seconds to widen one layer's narrow weights for the forward pass, the backward one, and what comes again."""
     if not anywhere(precision.widen_bytes > 0):
         return 0.0
-    return memory_bound_s(precision.widen_bytes * shard.layer, machine.memory) * (2.0 + again.layers)
+    passes = memory_bound_s(precision.widen_bytes * shard.layer, machine.memory) * (2.0 + again.layers)
+    return only(precision.widen_bytes > 0, passes)
 
 
 def _weight_gradients_s(products_b: Num, head: Num) -> Num:

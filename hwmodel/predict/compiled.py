@@ -143,7 +143,7 @@ class _Block:
         asked = seconds <= self.wanted.bar(found.case) * (1.0 + SLACK)
         if not self.wanted.keep:
             asked &= self._unbeaten(kernel, found, seconds, self.ways[kind] * dp)
-        return np.flatnonzero(asked | fills)
+        return np.flatnonzero(asked | fills | np.isnan(found.step_s + found.held_bytes))
 
     def _unbeaten(self, kernel: Bound, found: _Found, seconds: Floats, used: Floats) -> NDArray[np.bool_]:
         """Rows that no layout of their case's front surely beats."""

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
-         "-fno-tree-loop-im", "-fno-tree-pre", "-shared", "-fPIC")  # fmt: skip
+         "-fno-tree-loop-im", "-fno-tree-pre", "--param", "vect-epilogues-nomask=0", "-shared", "-fPIC")  # fmt: skip
 # glibc's vectors of exp, log and pow; without them each is called alone.
 LIBRARIES = (("-DVECTOR_LIBRARY", "-lmvec", "-lm"), ("-lm",))
 MOST_SECONDS = 60.0

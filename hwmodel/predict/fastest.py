@@ -7,7 +7,7 @@ The few fastest of each case, or its Pareto front, and the layouts with fewer re
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ from hwmodel.predict.policy import Policy
 from hwmodel.predict.search import Evaluation, evaluate, pareto
 from hwmodel.predict.space import LayoutSpace
 from hwmodel.predict.wanted import Few, Fronts
-from hwmodel.specs import Precision
+from hwmodel.specs import Precision, Shape
 from hwmodel.specs.kernels import Machine
 from hwmodel.specs.stack import Stack
 
@@ -71,15 +71,15 @@ def fastest(
         """The same of so many cases as go at once."""
         if policy.exact or (some.count < FEW_CASES and not compiled):
             return _every(some, asked)
-        whole, few = grid(some, float(machine.network.domain), policy), Few(some.count, keep)
+        whole = grid(some, float(machine.network.domain), policy)
         kernel = _kernel(whole, asked) if compiled else None
-        if kernel is None and some.count < FEW_CASES:
+        search = FloorSearch(whole, machine, precision, stack, billed)
+        if kernel is not None and search.compiled(kernel, Few(some.count, keep)):
+            return _found(search, leanest)
+        if some.count < FEW_CASES:
             return _every(some, asked)
         search = FloorSearch(whole, machine, precision, stack, billed)
-        if kernel is not None:
-            search.compiled(kernel, few)
-        else:
-            search.in_numpy(few)
+        search.in_numpy(Few(some.count, keep))
         return _found(search, leanest)
 
     asked = _Asked(machine, precision, stack, policy, billed)
@@ -104,16 +104,22 @@ def fronts(
     def block(some: Cases) -> Fastest:
         """The same of so many cases as go at once."""
         whole = grid(some, float(machine.network.domain), policy)
-        kernel = _kernel(whole, asked) if compiled and some.count >= FEW_CASES else None
-        if kernel is None:
-            rows = max(1, MOST_ROWS // max(1, whole.width))
-            return _in_blocks(some, rows, lambda few: _thinned(_every(few, asked)))
+        kernel = _kernel(whole, asked) if compiled else None
         search = FloorSearch(whole, machine, precision, stack, billed)
-        search.compiled(kernel, Fronts(some.count))
-        return _found(search, leanest=True)
+        if kernel is not None and search.compiled(kernel, Fronts(some.count)):
+            return _found(search, leanest=True)
+        rows = max(1, MOST_ROWS // max(1, whole.width))
+        return _in_blocks(some, rows, lambda few: _thinned(_every(few, asked)))
 
     asked = _Asked(machine, precision, stack, policy, billed)
     return _in_blocks(cases, MOST_CASES, block)
+
+
+def kernel_of(shape: Shape, policy: Policy) -> tuple[Any, ...]:
+    """What searches that one kernel serves have in common, whatever their machine, recipe and stack."""
+    from hwmodel.predict.kernel import shape_structure
+
+    return policy, shape_structure(shape)
 
 
 def _kernel(g: Grid, asked: _Asked) -> Bound | None:

@@ -126,7 +126,7 @@ class FloorSearch:
 
     def _fitting(self, lean: Floats, cases: Index) -> Index:
         """Options of a floor of memory that may be filled; the layouts of the others are counted."""
-        g, fits = self.grid, lean <= usable_bytes(self.machine)
+        g, fits = self.whole, lean <= usable_bytes(self.machine)
         admitted = (g.dp[cases] > 0).sum(axis=0)[g.kind]
         self.by_memory += int(admitted[~fits].sum())
         return np.flatnonzero(fits)
@@ -162,28 +162,35 @@ class FloorSearch:
 
     # --- by a kernel
 
-    def compiled(self, kernel: Bound, wanted: Wanted) -> None:
-        """Search by a kernel; what lies within rounding of what is asked for is left for the text."""
+    def compiled(self, kernel: Bound, wanted: Wanted) -> bool:
+        """Search by a kernel; what lies within rounding of what is asked for is left for the text. False, with nothing
+        found, where the kernel came to what is no number: the text may skip a term that it computes."""
         from hwmodel.predict.compiled import Bars, candidates
 
         lean = self._lean(kernel, self.whole)
-        options = self._fitting(lean, np.arange(self.whole.cases.count))
-        self.kernel, self.option = kernel, options
+        options = np.flatnonzero(~(lean > usable_bytes(self.machine)))
         g, some = self.whole.narrowed(options), kernel.narrowed(options)
-        self._search(g, spread_floor(g, *some.least_seconds(), self.machine, self.stack))
+        stage_s, once_s = some.least_seconds()
+        if np.isnan(lean).any() or np.isnan(stage_s + once_s).any():
+            return False
+        self._search(g, spread_floor(g, stage_s, once_s, self.machine, self.stack))
         again_s = least_seconds_of_micro_batch(g.cases, g.options, self.machine) / (1.0 - FULLER_MAY_SAVE)
         bars = Bars(
             bill=self.bill, room=self.room, again_s=again_s, usable_bytes=usable_bytes(self.machine), lean=lean[options]
         )
         found = candidates(g, self.floor, bars, some, wanted)
+        if np.isnan(found.step_s + found.held_bytes).any():
+            return False
+        self._fitting(lean, np.arange(g.cases.count))
+        self.kernel, self.option, self.evaluated = kernel, options, found.evaluated
         order = np.lexsort((found.option, found.case))
         option, case = found.option[order], found.case[order]
-        self.evaluated = found.evaluated
         if not isinstance(wanted, Few):
             self._evaluate(option, case)
-            return
+            return True
         step_s = np.where(found.held_bytes <= bars.usable_bytes, found.step_s, np.inf)[order]
         self._last_word(g.layouts(option, case), step_s, wanted, some, found.quickest)
+        return True
 
     def _last_word(self, space: LayoutSpace, step_s: Floats, wanted: Few, kernel: Bound, quickest: Floats) -> None:
         """By the text what of some candidates lies within rounding of the few fastest, and the layouts with fewer

@@ -1,8 +1,9 @@
-"""The physics of one kind of question compiled for searches: many fleets, one structure of model, machine and recipe.
+"""The physics of one kind of model compiled for searches: many fleets, any machine, recipe and stack.
 
 What depends on the option of a layout alone is computed once for all fleets: floors of memory for every option, the
-rest for those that they admit. What depends on the fleet runs in a loop of its own. Numbers that differ between
-questions of one structure are arguments: a kernel serves all sizes of a family.
+rest for those that they admit. What depends on the fleet runs in a loop of its own. The numbers of a question are
+arguments; those of a shape that decide which terms there are (no experts, no shared ones) are not, so that a kernel
+serves all sizes of a family on all parts in all formats.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ctypes
 from collections import ChainMap
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -110,17 +111,14 @@ def whole(number: int) -> ctypes.c_longlong:
     return ctypes.c_longlong(number)
 
 
-class _Given(NamedTuple):
-    """The numbers of a record by their place, and what of them decides a graph."""
-
-    numbers: dict[str, float]
-    structure: tuple[tuple[str, float | None], ...]
-
-
 @lru_cache(maxsize=KEPT_RECORDS)
-def _given(record: msgspec.Struct, name: str) -> _Given:
-    found = numbers(record, f"{name}.")
-    return _Given(found, structure(found))
+def _numbers(record: msgspec.Struct, name: str) -> dict[str, float]:
+    return numbers(record, f"{name}.")
+
+
+def shape_structure(shape: Shape) -> tuple[tuple[str, float | None], ...]:
+    """What of a shape decides its kernel."""
+    return structure(_numbers(shape, "shape"))
 
 
 def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> Bound | None:
@@ -128,10 +126,11 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     records = KernelInputs(g.cases.shape, machine, precision, stack)
     columns = option_columns(g)
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
-    each = [_given(getattr(records, name), name) for name in records.__struct_fields__]
+    each = [_numbers(getattr(records, name), name) for name in records.__struct_fields__]
     trainable = float(g.cases.trainable_fraction)
     fixed = tuple((name, value) for name, value in columns.items() if name not in arrays)
-    key = (*(one.structure for one in each), trainable if trainable in BAKED else None, tuple(arrays), fixed)
+    of_shape, *others = each
+    key = (structure(of_shape), *map(tuple, others), trainable if trainable in BAKED else None, tuple(arrays), fixed)
     found = _KERNELS.get(key)
     if found is None:
         found = _KERNELS[key] = _compiled(records, columns, trainable)
@@ -139,9 +138,7 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
             _KERNELS.pop(next(iter(_KERNELS)))
     if not isinstance(found, Kernel):
         return None
-    known = ChainMap(
-        {"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}, *(one.numbers for one in each)
-    )
+    known = ChainMap({"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}, *each)
     given = np.array([known[name] for name in found.source.numbers])
     constants = np.empty(max(1, found.source.constants))
     found.library.constants(at(given), at(constants))
@@ -168,7 +165,9 @@ def option_columns(g: Grid) -> dict[str, float | Floats]:
 def traced_search(records: KernelInputs, columns: Options, trainable: float) -> tuple[Graph, SearchEnds]:
     """The graph of a step's seconds and its bytes, and of the floors of both, and their nodes."""
     graph = Graph()
-    given = traced(graph, records, CONSTANT)
+    given = msgspec.structs.replace(
+        traced(graph, records, CONSTANT, baked=()), shape=traced(graph, records.shape, CONSTANT, "shape.")
+    )
     fields: dict[str, Any] = {
         name: graph.input(f"layout.{name}", OPTION) if isinstance(value, np.ndarray) else value
         for name, value in columns.items()

@@ -18,6 +18,7 @@ double hypot(double, double);
 
 typedef long long whole;
 #define BLOCK 64
+#define VECTOR 8
 #define WIDTH @WIDTH@ /* numbers that an option hands to its layouts */
 #define SETTINGS @SETTINGS@
 
@@ -87,6 +88,16 @@ static __attribute__((noinline)) void one_option(const double *restrict u, const
         const double dp = dps[i], batch = batches[i];
 @LAYOUT_INSIDE@
     }
+}
+
+/* Layouts of a block with the last one repeated to whole vectors; what is left over goes one by one. */
+static whole whole_vectors(double *dps, double *batches, whole n)
+{
+    for (; n % VECTOR; n++) {
+        dps[n] = dps[n - 1];
+        batches[n] = batches[n - 1];
+    }
+    return n;
 }
 
 /* Layouts one by one, runs of one option together. */
@@ -204,8 +215,9 @@ static int any_open(const tables *t, whole row, double stage, double once)
    the `keep` least in `best` (billed seconds a sequence), or, where `keep` is 0, its front of at most `most`. These, and
    `quickest` (seconds a sequence, not billed), sharpen as layouts are found. Of each option: `again`, the least seconds
    of one more micro-batch, and `lean`, the floor of bytes; of each kind: `ways`, the accelerators of a replica. What
-   depends on an option alone is worked out for a block of those that are open. Returns how many were handed back; `next`
-   is the option to go on with, the first whose cases might not all have had room. */
+   depends on an option alone is worked out for a block of those that are open. What is no number excludes nothing and is
+   handed back. Returns how many were; `next` is the option to go on with, the first whose cases might not all have had
+   room. */
 whole search(const double *u, const double *in, const whole *order, whole options, whole *next, const whole *kind,
              const double *ways, const double *stage, const double *once, const double *lean, const double *again,
              whole cases, const double *dp, const double *batch, const double *rounds, const double *share,
@@ -225,7 +237,9 @@ whole search(const double *u, const double *in, const whole *order, whole option
             for (whole j = 0; j < SETTINGS; j++) settings[j * BLOCK + block] = in[j * options + option];
             places[block++] = o;
         }
-        some_options(u, settings, BLOCK, block, least_s, once_s, out);
+        for (whole k = block; k % VECTOR; k++)
+            for (whole j = 0; j < SETTINGS; j++) settings[j * BLOCK + k] = settings[j * BLOCK + k - 1];
+        some_options(u, settings, BLOCK, (block + VECTOR - 1) / VECTOR * VECTOR, least_s, once_s, out);
         turned(out, block, p);
         for (whole k = 0; k < block; k++) {
             if (found + cases > space) {
@@ -249,7 +263,7 @@ whole search(const double *u, const double *in, const whole *order, whole option
                              !beaten(fronts + most * at, sizes[at], least, slack);
                 }
                 if (!count) continue;
-                one_option(u, p + k * WIDTH, count, dps, batches, steps, bytes);
+                one_option(u, p + k * WIDTH, whole_vectors(dps, batches, count), dps, batches, steps, bytes);
                 *evaluated += count;
                 for (whole i = 0; i < count; i++) {
                     const whole j = picked[i], at = start + j;
@@ -257,9 +271,9 @@ whole search(const double *u, const double *in, const whole *order, whole option
                     const point one = {seconds * b[j], bytes[i], way * dps[i]};
                     const point nearly = {one.seconds, one.bytes / slack, one.used};
                     const int fits = bytes[i] <= usable;
-                    if (!(bytes[i] <= usable * slack)) continue;
+                    if (bytes[i] > usable * slack) continue;
                     if (fits && seconds < quickest[at]) quickest[at] = seconds;
-                    const int asked = keep ? one.seconds <= bar[at] * slack
+                    const int asked = keep ? !(one.seconds > bar[at] * slack)
                                            : !beaten(fronts + most * at, sizes[at], nearly, slack);
                     if (!asked && (m[j] <= 1.0 || filled > quickest[at] * m[j] * slack)) continue;
                     found_option[found] = option;

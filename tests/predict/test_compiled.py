@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import cycle
 
 import numpy as np
 import pytest
 
+from hwmodel.catalog import load_catalog
+from hwmodel.errors import HwModelError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict import fastest as searches
+from hwmodel.predict import kernel as kernel_module
 from hwmodel.predict.bound import SLACK, grid, memory_floor, most_replicas, time_floor
 from hwmodel.predict.fastest import fastest, fronts
-from hwmodel.predict.kernel import KernelInputs, bound_kernel, option_columns, traced_search
+from hwmodel.predict.kernel import Bound, KernelInputs, bound_kernel, option_columns, traced_search
+from hwmodel.predict.layouts import Cases
 from hwmodel.predict.policy import policy
-from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto
+from hwmodel.predict.search import Evaluation, evaluate, few_of, pareto, timed
+from hwmodel.solve.question.parse import parse_request
+from hwmodel.solve.question.setting import Fleeted, resolve
 from hwmodel.solve.run.billing import billed_hours
 from hwmodel.specs import Workload
 from hwmodel.trace import Program, numbers
@@ -93,6 +102,82 @@ def test_compiled_floors_are_the_text(asked: Question) -> None:
         stage_s, once_s = kernel.narrowed(some).least_seconds()
         assert stage_s * (1.0 - SLACK) == pytest.approx(floor.stage_s[some], rel=1e-12)
         assert once_s * (1.0 - SLACK) == pytest.approx(floor.once_s[some], rel=1e-12)
+
+
+FORMATS = ("bf16", "fp16", "fp8", "mxfp8", "nvfp4", "fp8-block")
+MODELS = ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v3")
+
+
+def every_setting() -> Iterator[tuple[Fleeted, str]]:
+    """All parts in all formats that they have, and a model for each."""
+    turn = cycle(MODELS)
+    for part in load_catalog().parts():
+        for number_format in FORMATS:
+            with contextlib.suppress(HwModelError):
+                found = resolve(parse_request(gpus=f"64x{part}", tokens="1T", precision=number_format))
+                assert isinstance(found, Fleeted)
+                yield found, next(turn)
+
+
+@COMPILES
+def test_one_kernel_serves_all_parts_and_formats() -> None:
+    """The terms that one of them lacks are computed, and come to nothing: floors and layouts are those of the text."""
+    kernel_module._KERNELS.clear()
+    asked = 0
+    for setting, model in every_setting():
+        asked += 1
+        shape = setting.catalog.model(model)
+        cases = Cases(shape=shape, accelerators=np.array([64.0, 1000.0]), batch_cap_seqs=np.full(2, 4096.0),
+                      batch_given=False, seq_len=4096.0)  # fmt: skip
+        whole = grid(cases, float(setting.machine.network.domain), policy(setting.stack, {}))
+        kernel = bound_kernel(whole, setting.machine, setting.precision, setting.stack)
+        assert kernel is not None
+        some = np.arange(asked % 7, whole.width, whole.width // 64)
+        g, kernel = whole.narrowed(some), kernel.narrowed(some)
+        lean = memory_floor(g, setting.precision, setting.stack)
+        assert kernel.least_bytes(most_replicas(g)) * (1.0 - SLACK) == pytest.approx(lean, rel=1e-12)
+        floor = time_floor(g, setting.machine, setting.precision, setting.stack)
+        for found, text in zip(kernel.least_seconds(), (floor.stage_s, floor.once_s)):
+            assert found * (1.0 - SLACK) == pytest.approx(text, rel=1e-12)
+        case, option = np.nonzero(g.dp[:, g.kind] > 0)
+        space = g.layouts(option, case)
+        step_s, held = kernel.rows(option, space.dp, space.batch_seqs)
+        text_s, text_held = timed(cases, space, setting.machine, setting.precision, setting.stack)
+        fits = np.isfinite(text_s)
+        assert step_s[fits] == pytest.approx(text_s[fits], rel=1e-12)
+        assert held == pytest.approx(text_held, rel=1e-12)
+    assert asked > 200
+    assert len(kernel_module._KERNELS) < 12
+
+
+@COMPILES
+@pytest.mark.parametrize("where", ["lean", "floor", "search"])
+def test_what_is_no_number_excludes_nothing(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """A kernel that comes to none leaves the search to the text."""
+    asked = QUESTIONS[0]
+    cases = asked.cases(asked.setting, FLEETS)
+    common = (cases, asked.setting.machine, asked.setting.precision, asked.setting.stack, asked.policy)
+    of_text, of_front = fastest(*common), fronts(*common)
+    lean, seconds = Bound.least_bytes, Bound.least_seconds
+
+    def spoilt_lean(kernel: Bound, most: np.ndarray) -> np.ndarray:
+        return lean(kernel, most) + np.where(np.arange(len(most)) == 7, np.nan, 0.0)
+
+    def spoilt(kernel: Bound) -> tuple[np.ndarray, np.ndarray]:
+        stage_s, once_s = seconds(kernel)
+        if where == "search":
+            kernel.constants[:] = np.nan
+        else:
+            once_s[-1] = np.nan
+        return stage_s, once_s
+
+    name, fault = ("least_bytes", spoilt_lean) if where == "lean" else ("least_seconds", spoilt)
+    monkeypatch.setattr(Bound, name, fault)
+    few, front = fastest(*common, compiled=True), fronts(*common, compiled=True)
+    assert few.tally == of_text.tally
+    assert front.tally == of_front.tally
+    for found, text in ((few, of_text), (front, of_front)):
+        assert np.array_equal(found.evaluation.step_s, text.evaluation.step_s)
 
 
 @COMPILES
@@ -220,8 +305,6 @@ def test_a_full_front_excludes_less_and_nothing_wrongly(monkeypatch: pytest.Monk
 @COMPILES
 def test_a_front_that_drops_too_much_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above dies of a floor of memory that is a quarter too high."""
-    from hwmodel.predict.kernel import Bound
-
     true = Bound.least_bytes
     monkeypatch.setattr(Bound, "least_bytes", lambda *given: 1.25 * true(*given))
     with pytest.raises(AssertionError):

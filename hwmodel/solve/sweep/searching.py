@@ -15,7 +15,7 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
-from hwmodel.predict.fastest import Fastest, fastest, fronts
+from hwmodel.predict.fastest import Fastest, fastest, fronts, kernel_of
 from hwmodel.predict.footprint import footprint
 from hwmodel.predict.layouts import Cases, option_table
 from hwmodel.predict.optimism import with_search
@@ -141,7 +141,7 @@ class Searches:
 
     def _searched_for(self, key: Key, cases: Cases, asked: Asked, group: list[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts asked for of each case, those that floors exclude never evaluated."""
-        kind = (key.machine, key.precision, key.stack, key.policy, len(key.shape.blocks))
+        kind = kernel_of(key.shape, key.policy)
         compiled = self._searched[kind] > COMPILED_AFTER
         if self.layouts == "front":
             found, rows = fronts(cases, *asked, compiled=compiled), pareto
