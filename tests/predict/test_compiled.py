@@ -114,7 +114,7 @@ def every_setting() -> Iterator[tuple[Fleeted, str]]:
     for part in load_catalog().parts():
         for number_format in FORMATS:
             with contextlib.suppress(HwModelError):
-                found = resolve(parse_request(gpus=f"64x{part}", tokens="1T", precision=number_format))
+                found = resolve(parse_request(gpus=f"64x{part.id}", tokens="1T", precision=number_format))
                 assert isinstance(found, Fleeted)
                 yield found, next(turn)
 
