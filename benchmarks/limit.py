@@ -170,7 +170,7 @@ def rates(fleets: int) -> None:
         print(f"{model:<16}{part:<6}{number_format:<6}{ways(many, few, of_fronts, asked)}", flush=True)
 
 
-def few(repeats: int = 9) -> None:
+def by_fleets(repeats: int = 9) -> None:
     """What a shape costs the compiled search by the number of its fleets, evenly apart up to MOST_NODES nodes."""
     most = f"{NODE * MOST_NODES:,}"
     print(f"a shape in one format on fleets of whole nodes up to {most} accelerators, the least of {repeats}:")
@@ -201,7 +201,7 @@ def main() -> None:
     for fleets in () if given.joint or given.few else FLEETS:
         rates(fleets)
     if not given.joint and not given.rates:
-        few()
+        by_fleets()
     if given.rates or given.few:
         return
     asked = tasks(given.sizes)[:: given.every]

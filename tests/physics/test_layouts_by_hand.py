@@ -4,15 +4,18 @@ worked out in the comments; the machine and the model are those of round numbers
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from round_machine import BLOCK, HELD, LAYER, MACHINE, NETWORK, NORMS, SHAPE, STACK
 
 from hwmodel.catalog import load_catalog
 from hwmodel.physics.collectives import all_reduce_fast_s, all_reduce_s, all_to_all_s
 from hwmodel.physics.memory import memory_by_stage, peak_memory
+from hwmodel.physics.micro_batch import widen_s
 from hwmodel.physics.serving import first_pass_s
 from hwmodel.physics.serving_memory import kv_bytes_per_token, pool_ends, state_bytes_per_sequence
 from hwmodel.physics.serving_step import exchange_s
@@ -70,6 +73,15 @@ def test_narrow_weights_are_widened_for_each_pass() -> None:
     for layout, times in ((PLAIN, 2), (Layout(zero=0.0, recompute_layers=1.0), 3)):
         found = terms(layout, precision=wide).cast_s
         assert found == pytest.approx(4 * 4 * times * 3 * (LAYER + NORMS) / 1e12, rel=1e-9)
+
+
+def test_recipes_that_widen_no_weights_launch_nothing_beside_one_that_does() -> None:
+    # A billion weights of 3 bytes at 1 TB/s and a launch of 1 ms, forward and backward; of no bytes not even a launch.
+    machine: Any = SimpleNamespace(memory=change(MACHINE.memory, launch_s=1e-3))
+    shard: Any = SimpleNamespace(layer=1e9)
+    again: Any = SimpleNamespace(layers=0.0)
+    found = widen_s(shard, change(BF16, widen_bytes=np.array([0.0, 3.0])), machine, again)
+    assert found == pytest.approx([0.0, 2 * (3e-3 + 1e-3)])
 
 
 def test_weights_of_networks_computed_again_are_widened_again() -> None:
