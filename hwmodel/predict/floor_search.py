@@ -236,23 +236,48 @@ class FloorSearch:
         for start in range(0, len(cases), CASES_A_BLOCK):
             some = cases[start : start + CASES_A_BLOCK]
             g = _on(self.whole, some)
-            floor = memory_floor(g, self.precision, self.stack) if self.kernel is None else self._lean(self.kernel, g)
-            for case in some:
-                self._leanest(int(case), floor)
+            if self.kernel is None:
+                self._leanest(some, memory_floor(g, self.precision, self.stack))
+            else:
+                self._held(*self._as_lean(self.kernel, some, self._lean(self.kernel, g)))
 
-    def _leanest(self, case: int, floor: Floats) -> None:
+    def _leanest(self, cases: Index, floor: Floats) -> None:
+        """By the text, options of the least floor first, until the floor is above what was found."""
+        order = np.argsort(floor, kind="stable")
+        order = order[self.whole.dp[cases][:, self.whole.kind[order]].any(axis=0)]
+        least, seen = np.full(len(cases), np.inf), 0
+        while seen < len(order):
+            wanting = np.flatnonzero(floor[order[seen]] <= least)
+            if not len(wanting):
+                break
+            some = order[seen : seen + LEANEST]
+            option, case = np.tile(some, len(wanting)), np.repeat(wanting, len(some))
+            there = self.whole.dp[cases[case], self.whole.kind[option]] > 0
+            held = self._held(option[there], cases[case[there]])
+            np.minimum.at(least, case[there], held)
+            seen += LEANEST
+
+    def _as_lean(self, kernel: Bound, cases: Index, floor: Floats) -> tuple[Index, Index]:
+        """Options and cases within rounding of the least bytes of their case, as the kernel counts them."""
+        g, least = self.whole, np.full(len(cases), np.inf)
+        for options in (np.argsort(floor, kind="stable")[:LEANEST], np.arange(g.width)):
+            dp = g.dp.T[g.kind[options]][:, cases]
+            which, case = np.nonzero((dp > 0) & ~(floor[options, None] > least))
+            option = options[which]
+            batch = g.batch_seqs[cases[case], g.kind[option]]
+            held = kernel.rows(option, dp[which, case], batch)[1]
+            np.minimum.at(least, case, held)
+        near = ~(held > least[case] * (1.0 + SLACK))
+        return option[near], cases[case[near]]
+
+    def _held(self, option: Index, case: Index) -> Floats:
+        """Bytes of layouts that do not fit, by the text, noted."""
         g = self.whole
-        mine = np.flatnonzero(g.dp[case, g.kind] > 0)
-        mine = mine[np.argsort(floor[mine], kind="stable")]
-        least, seen = np.inf, 0
-        while seen < len(mine) and floor[mine[seen]] <= least:
-            some = mine[seen : seen + LEANEST]
-            space = g.layouts(some, np.full(len(some), case))
-            load = load_of(g.cases, space.batch_seqs)
-            held = peak_bytes(g.cases.shape, self.precision, space.layout, load, self.stack)
-            held = held + np.zeros(len(some))
-            self._add(some, np.full(len(some), case), np.full(len(some), np.inf), held)
-            least, seen = min(least, float(held.min())), seen + LEANEST
+        space = g.layouts(option, case)
+        held = peak_bytes(g.cases.shape, self.precision, space.layout, load_of(g.cases, space.batch_seqs), self.stack)
+        held = held + np.zeros(space.count)
+        self._add(option, case, np.full(space.count, np.inf), held)
+        return held
 
     # --- what was found
 
