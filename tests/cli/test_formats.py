@@ -51,7 +51,7 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_suffixes_end_to_end(tmp_path: Path) -> None:
     assert run(*PLAN, "--out", "plan.json", cwd=tmp_path).returncode == 0
-    assert json.loads((tmp_path / "plan.json").read_text())["answer"]["tokens"] == 1e11
+    assert json.loads((tmp_path / "plan.json").read_text())["answer"]["tokens"]["value"] == 1e11
     assert run(*PLAN, "--out", "plan.csv", cwd=tmp_path).returncode == 0
     assert (tmp_path / "plan.csv").read_text().startswith("quantity,value,low,high")
     refused = run(*PLAN, "--out", "plan.pdf", cwd=tmp_path)
