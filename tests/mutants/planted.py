@@ -25,7 +25,8 @@ PLANTED = (
     # Ten that nothing caught once.
     _fault("solve/plan/closing.py", "correction /= used", "correction *= used"),
     _fault("solve/question/request.py", "prompt_share=share / grown)", "prompt_share=share)"),
-    _fault("physics/serving_queue.py", "queue = minimum(0.5 *", "queue = maximum(0.5 *", "physics serving"),
+    _fault("physics/serving_queue.py", "queue = 0.5 * prefill_service_s * minimum(",
+           "queue = 0.5 * prefill_service_s * maximum(", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
            "return 1.0 * service_s * waiting_share", "physics serving"),
     _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "predict serving"),
