@@ -1,6 +1,6 @@
 /* Loops over the options of a layout and over layouts on many fleets. The marked places hold a traced graph (see
-   search_in_c.py): of each loop what comes in of lower levels, and what it computes. Sums of conditions and arrays of 0 and 1 in place of branches: compilers
-   vectorise choices between values. */
+   search_in_c.py): of each loop what comes in of lower levels, and what it computes. Sums of conditions and arrays of 0
+   and 1 in place of branches: compilers vectorise choices between values. */
 
 #ifdef VECTOR_LIBRARY
 #pragma omp declare simd notinbranch
