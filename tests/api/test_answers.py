@@ -138,7 +138,7 @@ NAMED: dict[str, dict[str, str]] = {
     "serve predicted": {"request": OPTION, "quality": r"[a-z][a-z0-9-]*"},  # by recipe
     "serve chosen": {"request": OPTION, "quality": r"[a-z][a-z0-9-]*",  # by recipe
                      "rests_on": r"[a-z0-9][a-z0-9.-]*"},  # by part, where the ground is thin
-    "sweep": {"axes": OPTION, "base": OPTION, "pareto.rows[]": OPTION,
+    "sweep": {"axes": OPTION, "base": OPTION, "units": OPTION, "pareto.rows[]": OPTION,
               **{f"top.{name}[]": OPTION for name in ("cost_usd", "elapsed_days", "loss_nats")}},
     "budget": {"request": OPTION, "request.stages[]": OPTION, "stages[].detail": OPTION},
     "explain": {"terms[].inputs": r"[A-Za-z][\w.]*"},

@@ -147,15 +147,15 @@ def test_pools_that_no_smaller_one_beats() -> None:
 
 def test_the_cheapest_fleet() -> None:
     # Dollars, then accelerators, then one stage, then the fastest.
-    assert found((30, 20, 25, 40), (8, 8, 8, 8)).best() == 1
-    assert found((20, 20, 20, 40), (8, 4, 4, 4)).best() == 1
-    assert found((20, 20, 20, 20), (4, 4, 4, 4)).best() == 3
-    assert found((20, 20, 20, 20), (4, 8, 4, 8), tails=(0.4, 0.3, 0.2, 0.1)).best() == 0
-    assert found((30, 20, 25, 40), (8, 8, 8, 8), (True, False, True, True)).best() == 2
-    assert found((30, 20, 25, 40), (8, 8, 8, 8)).best(np.array([True, False, False, True])) == 0
-    assert found((30, 20, 25, 40), (8, 8, 8, 8), False).best() is None
+    assert found((30, 20, 25, 40), (8, 8, 8, 8)).best == 1
+    assert found((20, 20, 20, 40), (8, 4, 4, 4)).best == 1
+    assert found((20, 20, 20, 20), (4, 4, 4, 4)).best == 3
+    assert found((20, 20, 20, 20), (4, 8, 4, 8), tails=(0.4, 0.3, 0.2, 0.1)).best == 0
+    assert found((30, 20, 25, 40), (8, 8, 8, 8), (True, False, True, True)).best == 2
+    assert found((30, 20, 25, 40), (8, 8, 8, 8)).best_of(np.array([True, False, False, True])) == 0
+    assert found((30, 20, 25, 40), (8, 8, 8, 8), False).best is None
     # Without a price accelerators decide.
-    assert found((math.nan,) * 4, (8, 9, 7, 8)).best() == 2
+    assert found((math.nan,) * 4, (8, 9, 7, 8)).best == 2
     assert rank(found((30, 20, 25, 40), (8, 9, 7, 6)), 2) == (25.0, 7.0, 0.0, 1.0, 0.2)
     assert rank(found((math.nan,) * 4, (8, 9, 7, 6), of=SimpleNamespace()), 0) == (0.0, 8.0, 1.0, 0.0, 0.4)
     assert rank(found((30, 20, 25, 40), (8, 9, 7, 6)), None) == (math.inf,)
