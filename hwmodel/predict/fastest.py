@@ -33,11 +33,13 @@ MOST_ROWS = 1 << 18  # layouts in memory at once where every one is evaluated
 
 
 class Fastest(msgspec.Struct, frozen=True, kw_only=True):
-    """The layouts that had to be evaluated, in the order of the whole space, and how many there are of each case."""
+    """The layouts that had to be evaluated, in the order of the whole space, how many there are of each case, and
+    whether a kernel found them."""
 
     evaluation: Evaluation
     layouts: Index
     tally: Tally
+    by_kernel: bool = False
 
 
 class _Asked(NamedTuple):
@@ -60,11 +62,13 @@ def fastest(
     keep: int = 1,
     *,
     compiled: bool = False,
+    make: bool = True,
     leanest: bool = True,
 ) -> Fastest:
     """What `search.evaluate` finds best, and the `keep` best, of each case; where nothing fits, the `leanest` too.
 
-    `compiled`: by the compiled search, where a compiler is; the answers are the same.
+    `compiled`: by the compiled search, where a compiler is, or, unless `make`, where a kernel is kept; the answers are
+    the same.
     """
 
     def block(some: Cases) -> Fastest:
@@ -72,7 +76,7 @@ def fastest(
         if policy.exact or (some.count < FEW_CASES and not compiled):
             return _every(some, asked)
         whole = grid(some, float(machine.network.domain), policy)
-        kernel = _kernel(whole, asked) if compiled else None
+        kernel = _kernel(whole, asked, make) if compiled else None
         search = FloorSearch(whole, machine, precision, stack, billed)
         if kernel is not None and search.compiled(kernel, Few(some.count, keep)):
             return _found(search, leanest)
@@ -95,6 +99,7 @@ def fronts(
     billed: Callable[[Floats], Floats] | None = None,
     *,
     compiled: bool = False,
+    make: bool = True,
 ) -> Fastest:
     """Layouts among which `search.pareto` finds for each case what it finds in the whole space; else as `fastest`.
 
@@ -104,7 +109,7 @@ def fronts(
     def block(some: Cases) -> Fastest:
         """The same of so many cases as go at once."""
         whole = grid(some, float(machine.network.domain), policy)
-        kernel = _kernel(whole, asked) if compiled else None
+        kernel = _kernel(whole, asked, make) if compiled else None
         search = FloorSearch(whole, machine, precision, stack, billed)
         if kernel is not None and search.compiled(kernel, Fronts(some.count)):
             return _found(search, leanest=True)
@@ -122,11 +127,11 @@ def kernel_of(shape: Shape, policy: Policy) -> tuple[Any, ...]:
     return policy, shape_structure(shape)
 
 
-def _kernel(g: Grid, asked: _Asked) -> Bound | None:
+def _kernel(g: Grid, asked: _Asked, make: bool) -> Bound | None:
     from hwmodel.predict.kernel import bound_kernel  # a plan needs no compiler, and does not wait for its imports
 
     none = asked.policy.exact or not g.width
-    return None if none else bound_kernel(g, asked.machine, asked.precision, asked.stack)
+    return None if none else bound_kernel(g, asked.machine, asked.precision, asked.stack, make=make)
 
 
 def _every(cases: Cases, asked: _Asked) -> Fastest:
@@ -140,7 +145,7 @@ def _found(search: FloorSearch, leanest: bool) -> Fastest:
     if leanest:
         search.leanest()
     evaluation, layouts, tally = search.found()
-    return Fastest(evaluation=evaluation, layouts=layouts, tally=tally)
+    return Fastest(evaluation=evaluation, layouts=layouts, tally=tally, by_kernel=search.kernel is not None)
 
 
 def _thinned(found: Fastest) -> Fastest:
@@ -178,7 +183,8 @@ def _together(cases: Cases, blocks: list[Index], parts: list[Fastest]) -> Fastes
         layouts[block] = part.layouts
         tally = tally.plus(part.tally)
     evaluation = _evaluation(cases, space, each, np.argsort(space.case, kind="stable"))
-    return Fastest(evaluation=evaluation, layouts=layouts, tally=tally)
+    by_kernel = any(part.by_kernel for part in parts)
+    return Fastest(evaluation=evaluation, layouts=layouts, tally=tally, by_kernel=by_kernel)
 
 
 def _evaluation(cases: Cases, space: LayoutSpace, parts: list[Evaluation], rows: Index) -> Evaluation:

@@ -32,6 +32,7 @@ from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, numbers, structur
 Options = Mapping[str, float | Floats]
 KEPT_KERNELS = 256
 KEPT_RECORDS = 64
+NO_COMPILER, NOT_KEPT = "no C compiler that takes it", "not compiled yet"  # why a structure has no kernel
 
 
 class KernelInputs(msgspec.Struct, frozen=True):
@@ -121,8 +122,8 @@ def shape_structure(shape: Shape) -> tuple[tuple[str, float | None], ...]:
     return structure(_numbers(shape, "shape"))
 
 
-def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) -> Bound | None:
-    """The kernel of a question, compiled if need be; None where there is no compiler."""
+def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack, *, make: bool = True) -> Bound | None:
+    """The kernel of a question, compiled if need be, unless `make` is false; None where there is none."""
     records = KernelInputs(g.cases.shape, machine, precision, stack)
     columns = option_columns(g)
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
@@ -132,8 +133,8 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack) 
     of_shape, *others = each
     key = (structure(of_shape), *map(tuple, others), trainable if trainable in BAKED else None, tuple(arrays), fixed)
     found = _KERNELS.get(key)
-    if found is None:
-        found = _KERNELS[key] = _compiled(records, columns, trainable)
+    if found is None or (make and found == NOT_KEPT):
+        found = _KERNELS[key] = _compiled(records, columns, trainable, make=make)
         while len(_KERNELS) > KEPT_KERNELS:
             _KERNELS.pop(next(iter(_KERNELS)))
     if not isinstance(found, Kernel):
@@ -188,12 +189,14 @@ def traced_search(records: KernelInputs, columns: Options, trainable: float) -> 
     return graph, SearchEnds(step, held, graph.place(stage), graph.place(once), graph.place(lean))
 
 
-def _compiled(records: KernelInputs, columns: Options, trainable: float) -> Kernel | str:
+def _compiled(records: KernelInputs, columns: Options, trainable: float, *, make: bool) -> Kernel | str:
     """The kernel of a structure, or why there is none."""
+    if compiler.compiler() is None:
+        return NO_COMPILER
     graph, ends = traced_search(records, columns, trainable)
     source = search_in_c.source(graph, ends)
-    library = compiler.load(source.text, cache_dir() / "kernels")
+    library = compiler.load(source.text, cache_dir() / "kernels", make=make)
     if library is None:
-        return "no C compiler"
+        return NO_COMPILER if make else NOT_KEPT
     library.search.restype = ctypes.c_longlong
     return Kernel(library, source)

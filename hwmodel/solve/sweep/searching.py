@@ -38,7 +38,8 @@ WORDS = ("recompute", "offload", "schedule")  # columns of a found row that are 
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_CASES = 1 << 10  # searched at once where only their winners are kept
-# Layouts after which a search is compiled: as long takes the text for them as a compiler for the kernel.
+# Layouts after which a search is compiled: as long takes the text for them as a compiler for the kernel. One that is
+# kept from before, or by another worker, is taken from the start.
 COMPILED_AFTER = 10_000_000
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
 Case = tuple[float, float]  # accelerators, cap of the batch
@@ -116,6 +117,7 @@ class Searches:
         self._found: dict[Key, dict[Case, Layouts | Refused]] = {}
         self._kept = 0
         self._searched: Counter[tuple[Any, ...]] = Counter()  # layouts, by what one kernel serves
+        self._without: set[tuple[Any, ...]] = set()  # what no kernel was kept for
 
     def find(self, key: Key, cases: Iterable[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts of each case."""
@@ -142,13 +144,16 @@ class Searches:
     def _searched_for(self, key: Key, cases: Cases, asked: Asked, group: list[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts asked for of each case, those that floors exclude never evaluated."""
         kind = kernel_of(key.shape, key.policy)
-        compiled = self._searched[kind] > COMPILED_AFTER
+        make = self._searched[kind] > COMPILED_AFTER
+        compiled = make or kind not in self._without
         if self.layouts == "front":
-            found, rows = fronts(cases, *asked, compiled=compiled), pareto
+            found, rows = fronts(cases, *asked, compiled=compiled, make=make), pareto
         else:
             few = 1 if self.layouts == "best" else int(self.layouts)
-            found, rows = fastest(cases, *asked, few, compiled=compiled), partial(few_of, count=few)
+            found, rows = fastest(cases, *asked, few, compiled=compiled, make=make), partial(few_of, count=few)
         self._searched[kind] += found.tally.layouts
+        if not found.by_kernel:
+            self._without.add(kind)
         if self.layouts == "best":
             return _winners(key, found, group)
         return _several(key, found.evaluation, found.layouts, group, rows)
