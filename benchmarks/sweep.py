@@ -38,7 +38,7 @@ SEARCHED: dict[str, Any] = {
     "base": {"tokens": "2T"},
     "axes": {"gpus": "64xH100..4096xH100 log 16", "params": "1B..100B log 16"},
 }
-LONG: dict[str, Any] = {**SEARCHED, "axes": {"gpus": "64xH100..4096xH100 log 64", "params": "1B..100B log 256"}}
+LONG: dict[str, Any] = {**SEARCHED, "axes": {"gpus": "64xH100..4096xH100 log 64", "params": "1B..100B log 512"}}
 TINY: dict[str, Any] = {
     "base": {"gpus": "64xH100", "params": "7B"}, "axes": {"time": "5d..100d linear 300"}, "keep": FEW_COLUMNS,
     "shard_points": 1,
