@@ -104,6 +104,7 @@ def _progress(quiet: bool) -> Callable[[Progress], None] | None:
     bar, log = Bar() if bars_are_drawn(quiet) else None, Log()
 
     def told(p: Progress) -> None:
+        """Show how far a sweep is."""
         rate = f"{p.points_here / max(time.monotonic() - start, 1e-9):,.0f} points/s"
         here = p.points_here / p.of_points_here
         if bar is None:

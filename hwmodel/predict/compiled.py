@@ -121,7 +121,7 @@ class _Block:
         following, evaluated = ctypes.c_longlong(0), ctypes.c_longlong(0)
         parts = [_empty(0)]
         while following.value < len(options):
-            found = kernel.library.search(
+            found = kernel.functions.search(
                 at(kernel.constants), at(kernel.settings), at(options),
                 whole(len(options)), ctypes.byref(following), at(self.kind), at(self.ways), at(floor.stage_s),
                 at(floor.once_s), at(bars.lean), at(bars.again_s), whole(self.count), at(self.dp), at(self.batch),
@@ -149,7 +149,7 @@ class _Block:
         """Rows that no layout of their case's front surely beats."""
         free = np.empty(len(seconds), dtype=bool)
         held = found.held_bytes / (1.0 + SLACK)
-        kernel.library.unbeaten(
+        kernel.functions.unbeaten(
             whole(len(free)), at(found.case), at(seconds), at(held), at(used), at(self.wanted.points),
             at(self.wanted.sizes), whole(FRONT_SIZE), ctypes.c_double(1.0 + SLACK), at(free),
         )  # fmt: skip

@@ -47,7 +47,7 @@ class KernelInputs(msgspec.Struct, frozen=True):
 class Kernel(msgspec.Struct, frozen=True):
     """A compiled structure, and what it takes (see `search_in_c.SearchText`)."""
 
-    library: Any
+    functions: Any  # those that were compiled
     source: SearchText
 
 
@@ -59,9 +59,9 @@ class Bound(msgspec.Struct, frozen=True):
     settings: Floats  # a row a setting, a column an option
 
     @property
-    def library(self) -> Any:
+    def functions(self) -> Any:
         """What was compiled."""
-        return self.kernel.library
+        return self.kernel.functions
 
     def narrowed(self, options: Index) -> Bound:
         """The same with some of the options."""
@@ -70,7 +70,7 @@ class Bound(msgspec.Struct, frozen=True):
     def least_bytes(self, most: Floats) -> Floats:
         """Bytes of the fullest stage of every option with so many replicas and one micro-batch in flight."""
         held = np.empty(len(most))
-        self.library.least_bytes(at(self.constants), at(self.settings), at(most), whole(len(most)), at(held))
+        self.functions.least_bytes(at(self.constants), at(self.settings), at(most), whole(len(most)), at(held))
         return held
 
     def least_seconds(self) -> tuple[Floats, Floats]:
@@ -87,7 +87,7 @@ class Bound(msgspec.Struct, frozen=True):
         self.narrowed(which)._prepare(np.empty(len(which)), np.empty(len(which)), some)
         step_s, held = np.empty((2, len(option)))
         option, dp, batch = option[order], dp[order], batch[order]
-        self.library.rows(
+        self.functions.rows(
             at(self.constants), at(some), whole(len(option)), at(option), at(dp), at(batch), at(step_s), at(held)
         )
         back = np.empty_like(order)
@@ -95,7 +95,7 @@ class Bound(msgspec.Struct, frozen=True):
         return step_s[back], held[back]
 
     def _prepare(self, stage_s: Floats, once_s: Floats, rows: Floats | None) -> None:
-        self.library.prepare(
+        self.functions.prepare(
             at(self.constants), at(self.settings), whole(len(stage_s)), at(stage_s), at(once_s),
             None if rows is None else at(rows),
         )  # fmt: skip
@@ -142,7 +142,7 @@ def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack, 
     known = ChainMap({"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}, *each)
     given = np.array([known[name] for name in found.source.numbers])
     constants = np.empty(max(1, found.source.constants))
-    found.library.constants(at(given), at(constants))
+    found.functions.constants(at(given), at(constants))
     settings = np.array([arrays[name.removeprefix("layout.")] for name in found.source.settings])
     return Bound(found, constants, settings.reshape(-1, g.width))
 

@@ -86,7 +86,7 @@ def _head(rows: Rows, wanted: RowsWanted, top: Top) -> _Part:
     sizes = {axis.column: len(axis.values) for axis in rows.space.axes}
     found = [f"# {sweep_title(rows.space.points, sizes)}"]
     if wanted.where:
-        found.append(f"Rows that meet `{wanted.where}` alone.")
+        found.append(f"Only rows that meet `{wanted.where}`.")
     lines = best_lines(top, axes, units_of(rows), rows.space.ask, "md")
     return _Part(paragraphs=[*found, *(["\n".join(lines)] if lines else [])])
 

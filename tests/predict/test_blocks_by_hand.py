@@ -85,7 +85,7 @@ def test_only_what_is_surely_beaten_is_dropped() -> None:
 
     one: Any = _Block.__new__(_Block)
     one.wanted = SimpleNamespace(points=np.zeros((1, 1, 3)), sizes=np.array([1]))
-    kernel: Any = SimpleNamespace(library=SimpleNamespace(unbeaten=unbeaten))
+    kernel: Any = SimpleNamespace(functions=SimpleNamespace(unbeaten=unbeaten))
     one._unbeaten(kernel, found(1.0, 1.0, 1.0), np.ones(3), np.ones(3))
     assert seen[:2] == [3, 1.0 + SLACK]
     assert seen[2] == 256

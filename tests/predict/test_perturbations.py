@@ -68,7 +68,7 @@ def trained(catalog: Path, part: str = "memory-1", count: int = 64, **asked: Any
     return hm.train(gpus=f"{count}x{part}", **(question | asked), catalogs=[str(catalog)])
 
 
-def falls(values: Sequence[float], most: float = 1.0) -> None:
+def assert_falls(values: Sequence[float], most: float = 1.0) -> None:
     """Never rises, and by no more than `most` from one to the next (a share of the larger)."""
     for before, after in pairwise(values):
         assert after <= before * (1.0 + ROUNDING), values
@@ -84,11 +84,11 @@ def test_faster_memory_and_links_never_serve_slower(
     found = [served(catalog, parts=f"{kind}-{f:g}", model=model, **load) for f in factors]
     for name in ("ttft_s", "tpot_s"):
         times = [getattr(one, name).value for one in found]
-        falls(times)
+        assert_falls(times)
         # No more than the hardware changed.
         for (f, t), (g, u) in pairwise(zip(factors, times, strict=True)):
             assert u >= t * f / g * (1.0 - ROUNDING), (name, f, g)
-    falls([one.requests_per_s for one in found][::-1])
+    assert_falls([one.requests_per_s for one in found][::-1])
 
 
 def test_another_name_is_the_same_model(catalog: Path) -> None:
@@ -117,9 +117,9 @@ def test_more_clients_wait_longer_and_are_served_faster_in_all(catalog: Path, as
     """Odd numbers of them too: nothing goes by powers of two."""
     found = [served(catalog, concurrency=n, **asked) for n in ODD]
     for times in ([one.ttft_s.value for one in found], [one.tpot_s.value for one in found]):
-        falls(times[::-1])
+        assert_falls(times[::-1])
     rates = [one.requests_per_s for one in found]
-    falls(rates[::-1])
+    assert_falls(rates[::-1])
     for (n, rate), (m, after) in pairwise(zip(ODD, rates, strict=True)):
         assert after <= rate * m / n * (1.0 + ROUNDING)
 
@@ -129,7 +129,7 @@ def test_longer_prompts_wait_longer(catalog: Path) -> None:
     lengths = (1, 100, 333, 511, 513, 1000, 2047, 2049, 4000, 8191, 8193, 12000, 20001)
     found = [served(catalog, concurrency=16, input=n) for n in lengths]
     for times in ([one.ttft_s.value for one in found], [one.request_s for one in found]):
-        falls(times[::-1])
+        assert_falls(times[::-1])
     for n in (511, 2047, 8191):
         before, after = (served(catalog, concurrency=16, input=m).request_s for m in (n, n + 2))
         assert after < before * 1.01
@@ -137,7 +137,7 @@ def test_longer_prompts_wait_longer(catalog: Path) -> None:
 
 def test_longer_answers_take_longer(catalog: Path) -> None:
     """From a few tens of tokens on; below, the prompts of sixteen clients are all that the engine does."""
-    falls([served(catalog, concurrency=16, output=n).request_s for n in (30, 31, 100, 333, 1000, 3001)][::-1])
+    assert_falls([served(catalog, concurrency=16, output=n).request_s for n in (30, 31, 100, 333, 1000, 3001)][::-1])
 
 
 def test_pools_of_more_workers_or_places_never_wait_longer(catalog: Path) -> None:
@@ -146,10 +146,10 @@ def test_pools_of_more_workers_or_places_never_wait_longer(catalog: Path) -> Non
     def first(**asked: Any) -> float:
         return float(served(catalog, tp=1, concurrency=96, **asked).ttft_s.value)
 
-    falls([first(pools=f"{n}:3") for n in (1, 2, 3, 5, 8)])
-    falls([first(pools=f"2:{n}", max_running=16) for n in (1, 2, 3, 5, 6, 7)])
+    assert_falls([first(pools=f"{n}:3") for n in (1, 2, 3, 5, 8)])
+    assert_falls([first(pools=f"2:{n}", max_running=16) for n in (1, 2, 3, 5, 6, 7)])
     waits = [first(pools="2:3", max_running=n) for n in (1, 2, 3, 7, 16, 31, 32, 33, 64)]
-    falls(waits)
+    assert_falls(waits)
     assert waits[-3] == pytest.approx(waits[-1], rel=1e-6)
     assert waits[3] > 2.0 * waits[-1]
 
@@ -158,7 +158,7 @@ def test_more_memory_never_serves_slower(catalog: Path) -> None:
     """Where the cache holds a part of 512 clients; a step more or fewer together moves the rate by a hundredth."""
     rooms = [f for f in FACTORS if f >= 0.5]
     found = [served(catalog, parts=f"room-{f:g}", tp=1, concurrency=512, input=4000) for f in rooms]
-    falls([one.ttft_s.value for one in found])
+    assert_falls([one.ttft_s.value for one in found])
     rates = [one.requests_per_s for one in found]
     assert all(after > 0.99 * before for before, after in pairwise(rates)), rates
 
@@ -169,23 +169,23 @@ def test_faster_memory_and_links_never_train_slower(
     catalog: Path, asked: dict[str, Any], kind: str, factors: Sequence[float]
 ) -> None:
     steps = [trained(catalog, f"{kind}-{f:g}", **asked).step_s for f in factors]
-    falls(steps)
+    assert_falls(steps)
     for (f, t), (g, u) in pairwise(zip(factors, steps, strict=True)):
         assert u >= t * f / g * (1.0 - ROUNDING), (f, g)
 
 
 def test_faster_networks_never_train_slower(catalog: Path) -> None:
-    falls([trained(catalog, nic_gbit_s=n).step_s for n in (25, 50, 100, 200, 400, 800)])
+    assert_falls([trained(catalog, nic_gbit_s=n).step_s for n in (25, 50, 100, 200, 400, 800)])
 
 
 def test_odd_counts_of_accelerators_train_as_well_as_even_ones(catalog: Path) -> None:
     """Whole nodes, four sequences each: what an accelerator does falls slowly with the fleet, at no count suddenly."""
     counts = (8, 16, 24, 40, 56, 64, 72, 104, 128, 200, 264, 512)
     each = [trained(catalog, count=n).tokens_per_s / n for n in counts]
-    falls(each, most=0.1)
+    assert_falls(each, most=0.1)
 
 
 def test_larger_batches_train_faster_in_tokens(catalog: Path) -> None:
     """Odd numbers of micro-batches too; no more than what a step costs beside them is saved."""
     rates = [trained(catalog, global_batch=32 * n).tokens_per_s for n in (1, 2, 3, 5, 7, 8, 16, 31)]
-    falls(rates[::-1])
+    assert_falls(rates[::-1])

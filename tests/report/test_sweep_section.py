@@ -91,7 +91,7 @@ def test_a_page_of_what_is_asked_for(folder: Path, asked: tuple[str, ...], title
 def test_a_constraint_holds_for_rows_figures_and_counts(folder: Path, tmp_path: Path) -> None:
     shown(folder, "--where", "gpus == '64xH100'", "--out", str(tmp_path / "r.md"))
     text = (tmp_path / "r.md").read_text()
-    assert "Rows that meet `gpus == '64xH100'` alone." in text
+    assert "Only rows that meet `gpus == '64xH100'`." in text
     assert "| of those with an answer meet the constraint | 5 |" in text
     tables = text[text.index("## Cheapest") : text.index("## What it rests on")]
     assert "128xH100" not in tables
