@@ -14,16 +14,18 @@ Test = Callable[[BoardCell], bool]
 
 
 def summary(cells: Sequence[BoardCell], kind: str, of: str) -> Like:
-    """Figures of cells, sources weighing alike."""
+    """Figures of cells, sources weighing alike; coverage is of runs that got an interval."""
     errors: dict[str, list[int]] = {}
-    inside: dict[str, int] = {}
+    inside: dict[str, list[int]] = {}  # those inside and all that have an interval
     for cell in cells:
-        errors.setdefault(cell.source, []).extend(map(abs, cell.left_out))
-        inside[cell.source] = inside.get(cell.source, 0) + cell.inside
+        errors.setdefault(cell.source, []).extend(cell.sizes_of("left_out"))
+        held = inside.setdefault(cell.source, [0, 0])
+        held[0] += cell.inside
+        held[1] += len(cell.left_out)
     return Like(
         kind=kind, of=of, n=sum(map(len, errors.values())), sources=len(errors),
         median_error=mean(median(values) / 1e3 for values in errors.values()),
-        coverage=mean(inside[name] / len(values) for name, values in errors.items()),
+        coverage=mean([held / answered for held, answered in inside.values() if answered] or [0.0]),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ BELOW = (
     "Each run was predicted by constants fitted without its source (serving: without its model on that engine). "
     'Medians and shares weigh sources alike; "by rows" counts every run once. "Shipped" is the median error of the '
     'shipped constants, which were fitted on these runs too; "constant" that of one utilisation a part and format, '
-    "fitted without the source."
+    "fitted without the source. A refused run counts as 100 % off."
 )
 
 
@@ -29,6 +29,7 @@ def _row(one: Measured) -> Row:
     return {
         say("quantity"): say("  {source}: {kind}", source=one.source, kind=kind) if one.source else kind,
         say("runs"): f"{one.n:,}",
+        say("refused"): f"{one.refused}",
         say("sources"): "" if one.source else f"{one.sources}",
         say("median error"): format_percent(one.median_error),
         say("by rows"): format_percent(one.median_error_by_rows),

@@ -24,14 +24,18 @@ MODELS = ("moe", "dense")
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one kind of quantity over the runs asked for. Errors are fractions, of sources left out; means over
-    sources, and by rows beside them. `shipped`: by the shipped constants, fitted on these runs too (None of searched
+    sources, and by rows beside them. A refused run is wholly off, but for `answered_error`, which like `coverage` is of
+    the others (None where there are none).
+    `shipped`: by the shipped constants, fitted on these runs too (None of searched
     layouts); `constant`: by one utilisation a part and format, without the source (None where there is none)."""
 
     kind: str
     source: str  # "" for all of them
     n: int
+    refused: int
     sources: int
     median_error: float
+    answered_error: float | None
     median_error_by_rows: float
     coverage: float
     coverage_by_rows: float
@@ -125,12 +129,14 @@ def _by_source(cells: list[BoardCell]) -> tuple[Measured, ...]:
 
 def _measured(kind: str, source: str, cells: list[BoardCell]) -> Measured:
     found: Like = summary(cells, kind, "")
-    errors = [abs(error) for cell in cells for error in cell.left_out]
+    errors = [error for cell in cells for error in cell.sizes_of("left_out")]
     constant = _sources_alike(cells, "constant")
     return Measured(
         kind=kind, source=source, n=found.n, sources=found.sources, median_error=found.median_error,
+        answered_error=_sources_alike([msgspec.structs.replace(cell, refused=0) for cell in cells], "left_out"),
         median_error_by_rows=_middle(errors) / 1e3, coverage=found.coverage,
-        coverage_by_rows=sum(cell.inside for cell in cells) / len(errors),
+        coverage_by_rows=sum(cell.inside for cell in cells) / max(1, sum(len(cell.left_out) for cell in cells)),
+        refused=sum(cell.refused for cell in cells),
         shipped=_sources_alike(cells, "shipped"), constant=constant,
     )  # fmt: skip
 
@@ -139,7 +145,7 @@ def _sources_alike(cells: list[BoardCell], field: str) -> float | None:
     """Mean over sources of the median of a list of errors; None where no source has any."""
     errors: dict[str, list[int]] = {}
     for cell in cells:
-        errors.setdefault(cell.source, []).extend(map(abs, getattr(cell, field)))
+        errors.setdefault(cell.source, []).extend(cell.sizes_of(field))
     medians = [_middle(values) / 1e3 for values in errors.values() if values]
     return mean(medians) if medians else None
 

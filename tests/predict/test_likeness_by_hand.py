@@ -11,12 +11,12 @@ from hwmodel.predict.likeness import like, summary
 from hwmodel.specs.accuracy import BoardCell
 
 
-def cell(source: str, *errors: int, inside: int = 0, **other: Any) -> BoardCell:
+def cell(source: str, *errors: int, inside: int = 0, refused: int = 0, **other: Any) -> BoardCell:
     """Runs of the H100 under one software with these errors."""
     usual = {"kind": "training", "part": "h100", "family": "hopper", "software": "a", "mixture": False}
     return BoardCell(
         **{**usual, **other}, source=source, number_format="bf16", left_out=errors, shipped=(), constant=(),
-        inside=inside,
+        inside=inside, refused=refused,
     )  # fmt: skip
 
 
@@ -28,6 +28,13 @@ def test_a_summary_weighs_sources_alike() -> None:
     assert (found.kind, found.of, found.n, found.sources) == ("training", "these", 4, 2)
     assert found.median_error == pytest.approx(0.25)
     assert found.coverage == pytest.approx(1 / 3)
+
+
+def test_what_is_refused_is_wholly_off_and_held_by_no_interval() -> None:
+    # Errors 0.1, 0.2 and two of 1: a median of 0.6; of the two with an interval one lies inside. Nothing answered, 0.
+    found = summary([cell("one", 100, -200, inside=1, refused=1), cell("one", refused=1, part="x")], "training", "")
+    assert (found.n, found.median_error, found.coverage) == (4, pytest.approx(0.6), 0.5)
+    assert summary([cell("one", refused=1)], "training", "").coverage == 0.0
 
 
 FOUR = (10, 20, 30, 40)

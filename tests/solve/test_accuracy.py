@@ -17,10 +17,10 @@ from hwmodel.solve.accuracy import KINDS, accuracy
 from hwmodel.specs.accuracy import BoardCell
 
 
-def cell(source: str, errors: list[int], inside: int) -> BoardCell:
+def cell(source: str, errors: list[int], inside: int, refused: int = 0) -> BoardCell:
     return BoardCell(
         kind="tpot", source=source, part="p", family="f", software="s", mixture=False, number_format="fp8",
-        left_out=tuple(errors), shipped=tuple(errors), constant=(), inside=inside,
+        left_out=tuple(errors), shipped=tuple(errors), constant=(), inside=inside, refused=refused,
     )  # fmt: skip
 
 
@@ -40,7 +40,9 @@ def test_the_board_holds_every_kind_and_counts_itself() -> None:
         assert one.n == sum(each.n for each in mine)
         assert one.sources == len(mine)
         assert one.median_error == pytest.approx(sum(each.median_error for each in mine) / len(mine))
-        errors = [abs(e) for c in board_cells() if c.kind == one.kind for e in c.left_out]
+        assert (one.answered_error == one.median_error) is (one.refused == 0)
+        errors = [e for c in board_cells() if c.kind == one.kind for e in c.sizes_of("left_out")]
+        assert one.refused == sum(c.refused for c in board_cells() if c.kind == one.kind) < 0.1 * one.n
         assert one.median_error_by_rows == pytest.approx(median(errors) / 1e3)
     training = next(one for one in found.kinds if one.kind == "training")
     assert training.constant is not None

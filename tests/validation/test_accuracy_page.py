@@ -14,7 +14,7 @@ from hwmodel.report.boxes import Row, boxes_svg, quantiles
 from hwmodel.report.likeness import QUANTITIES
 from hwmodel.solve.accuracy import KINDS
 from hwmodel.validation.board import accuracy_page, training_page
-from hwmodel.validation.board.cells import Held, cells_of, constant_errors, key_of, paired
+from hwmodel.validation.board.cells import Held, cells_of, constant_errors, key_of, paired, refusals
 from hwmodel.validation.calibrate.interval_score import board_figures
 from hwmodel.validation.predicted.records import RowPrediction
 
@@ -98,9 +98,30 @@ def test_cells_keep_signs_and_count_what_is_inside() -> None:
     assert (second.left_out, second.constant, second.inside) == ((0,), (1000,), 1)
 
 
-def test_what_the_shipped_constants_refuse_is_not_on_the_board() -> None:
-    gone = msgspec.structs.replace(ROWS[0], predicted=None)
-    assert [one.id for one, _ in paired(HELD, [gone, *ROWS[1:]])] == ["b", "c"]
+def test_what_is_refused_has_no_error_and_counts_in_its_cell() -> None:
+    gone = [msgspec.structs.replace(ROWS[0], predicted=None), msgspec.structs.replace(ROWS[0], id="z", part="q")]
+    gone[1] = msgspec.structs.replace(gone[1], predicted=None)
+    pairs = paired(HELD, [gone[0], *ROWS[1:]])
+    assert [one.id for one, _ in pairs] == ["b", "c"]
+    first, other, last = cells_of(pairs, constant_errors(pairs), [("throughput", row) for row in gone])
+    assert (first.source, len(first.left_out), first.refused) == ("s", 1, 1)
+    assert (other.part, other.left_out, other.refused, other.inside) == ("q", (), 1, 0)
+    assert (last.source, last.refused) == ("t", 0)
+    assert (first.sizes_of("left_out"), other.sizes_of("shipped")) == ([139, 1000], [1000])
+    assert other.sizes_of("constant") == []
+
+
+def test_refusals_have_the_kind_of_their_file_and_metric() -> None:
+    def gone(metric: str, **other: object) -> RowPrediction:
+        return msgspec.structs.replace(ROWS[0], metric=metric, predicted=None, **other)
+
+    found = refusals({
+        "training": [gone("step_time_s"), gone("peak_mem_gb", headline=False), gone("mfu", headline=False)],
+        "serving": [gone("tpot_ms"), gone("ttft_ms", headline=False)],
+        "throughput": [gone("tokens/s"), gone("tokens/s", scored=False), ROWS[0]],
+        "whole": [gone("gpu_hours"), gone("days", headline=False)],
+    })  # fmt: skip
+    assert [kind for kind, _ in found] == ["training", "memory", "tpot", "ttft", "throughput", "whole"]
 
 
 def test_rivals_stand_beside_the_intervals() -> None:

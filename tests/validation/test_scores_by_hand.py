@@ -114,15 +114,19 @@ def test_figures_over_all_sources() -> None:
         row("a", 100.0, 110.0, low=90.0, high=120.0), row("b", 100.0, 110.0), row("c", 100.0, 140.0, source="two"),
         row("c", 1.0, 9.0, source="two", headline=False), row("d", 100.0, None, source="two", headline=False),
     ]  # fmt: skip
-    metrics = {"one": {"x": summarise(rows[:2], {"a": 120.0}, 0.1)}, "two": {"y": summarise(rows[2:3], {"c": 160.0})}}
-    found = overall(rows, metrics)
+    # One utilisation says 120 of a, measured 100, and 160 of c; of what is no headline it would say 9 times too much.
+    level = Constants(by_key={"p|bf16": 0.5}, by_format={}, overall=None, half=0.1)
+    units = {"a": 240.0, "c": 320.0}
+    rows = [msgspec.structs.replace(one, baseline_unit=units.get(one.id) if one.headline else 18.0) for one in rows]
+    found = overall(rows, lambda one: level)
     assert (found.n_rows, found.refused_rows, found.refused_share) == (4, 1, 0.25)
     assert found.mean_of_source_medians == pytest.approx(0.25)
     assert found.coverage_80 == 1.0
     assert found.median_log_half_width == pytest.approx(0.5 * math.log(120 / 90))
-    assert found.baseline_mean_of_source_medians == pytest.approx(0.4)
-    assert found.baseline_interval_score == pytest.approx(0.2 + 10 * (math.log(1.2) - 0.1))
-    assert overall([], {}).refused_share is None
+    beyond = (math.log(1.2) - 0.1 + math.log(1.6) - 0.1) / 2
+    assert found.baseline_mean_of_source_medians == pytest.approx((0.2 + 0.6) / 2)
+    assert found.baseline_interval_score == pytest.approx(0.2 + 10 * beyond)
+    assert overall([], lambda one: None).refused_share is None
 
 
 def test_rows_that_were_given_are_not_scored() -> None:

@@ -45,7 +45,8 @@ Every run is predicted by constants fitted, from their priors, without its sourc
 engine. Sizes of predicted over measured less one, in percent: the median of each source, then the mean over sources,
 each weighing alike whether it holds one run or eight hundred; beside it the median over all runs. *Shipped*: the
 constants as shipped, which were fitted on these runs too. *Constant*: one utilisation for each part and format, fitted
-without the same source: a spreadsheet's way.
+without the same source: a spreadsheet's way. *Refused*: runs that state too little, or whose layout does not fit as
+they state it; they count as 100 % off, but in the column of the *answered* and for the constant.
 """
 
 INTERVALS = """\
@@ -88,11 +89,14 @@ def page() -> str:
 
 def _errors(kinds: Sequence[Measured]) -> str:
     rows = [
-        [QUANTITIES[one.kind], f"{one.n:,}", str(one.sources), _p(one.median_error), _p(one.median_error_by_rows),
-         _p(one.shipped), _p(one.constant)]
+        [QUANTITIES[one.kind], f"{one.n:,}", str(one.refused), str(one.sources), _p(one.median_error),
+         _p(one.answered_error), _p(one.median_error_by_rows), _p(one.shipped), _p(one.constant)]
         for one in kinds
     ]  # fmt: skip
-    return table(["quantity", "runs", "sources", "source left out", "by rows", "shipped", "constant"], rows)
+    return table(
+        ["quantity", "runs", "refused", "sources", "source left out", "answered", "by rows", "shipped", "constant"],
+        rows,
+    )
 
 
 def _p(share: float | None) -> str:
@@ -159,7 +163,7 @@ def box_rows(cells: Sequence[BoardCell], kinds: Sequence[str] = KINDS) -> list[R
     for kind in kinds:
         ratios: dict[str, list[float]] = {}
         for cell in cells:
-            if cell.kind == kind:
+            if cell.kind == kind and cell.left_out:
                 ratios.setdefault(_named(cell.source), []).extend(1.0 + off / 1e3 for off in cell.left_out)
         rows += [Row(name=QUANTITIES[kind])] if len(kinds) > 1 else []
         rows += [Row(name=name, ratios=found) for name, found in sorted(ratios.items(), key=lambda one: -len(one[1]))]

@@ -27,12 +27,12 @@ from hwmodel.validation.predicted.predict_training import Cluster, FittedRows, c
 from hwmodel.validation.predicted.records import RowPrediction, without_given
 from hwmodel.validation.predicted.score import (
     Constants,
+    ConstantsOf,
     ErrorSummary,
     Overall,
-    constant_prediction,
     fit_constants,
     overall,
-    summarise,
+    scored,
 )
 from hwmodel.validation.predicted.training import PreparedRows, prepare
 from hwmodel.validation.rows.machines import Resolver
@@ -84,27 +84,18 @@ def training_side(rows: list[Row]) -> list[Row]:
 
 
 def summaries_of(
-    rows: Sequence[RowPrediction], constants: Callable[[RowPrediction], Constants | None]
+    rows: Sequence[RowPrediction], constants: ConstantsOf
 ) -> tuple[dict[str, dict[str, ErrorSummary]], Overall]:
     """Figures by source (and metric) and over all, of scored rows."""
-    scored = [row for row in rows if row.scored]
+    counted = [row for row in rows if row.scored]
     nested: dict[str, dict[str, list[RowPrediction]]] = {}
-    for row in scored:
+    for row in counted:
         nested.setdefault(row.source, {}).setdefault(row.metric, []).append(row)
-    by_source: dict[str, dict[str, ErrorSummary]] = {}
-    for source, metrics in sorted(nested.items()):
-        by_source[source] = {}
-        for metric, items in sorted(metrics.items()):
-            baseline = {}
-            halves = []
-            for row in items:
-                fitted = constants(row)
-                halves += [fitted.half] if fitted is not None and fitted.half is not None else []
-                value = constant_prediction(row, fitted) if fitted is not None else None
-                if value is not None:
-                    baseline[row.id] = value
-            by_source[source][metric] = summarise(items, baseline, halves[0] if halves else None)
-    return by_source, overall(scored, by_source)
+    by_source = {
+        source: {metric: scored(items, constants) for metric, items in sorted(metrics.items())}
+        for source, metrics in sorted(nested.items())
+    }
+    return by_source, overall(counted, constants)
 
 
 def _value(row: Row, hold: str, prepared: PreparedRows, place: int) -> str:

@@ -4,6 +4,7 @@ utilisation, with what it ran on. Written as accuracy.yaml, which answers and do
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -21,13 +22,17 @@ from hwmodel.version import __version__
 HEADER = """\
 # Measured runs in cells: kind, source, part, family, software, mixture, format, then predicted over measured less one,
 # in thousandths: without the source, by the shipped constants, by a constant utilisation without the source; at last
-# how many lie inside their 80 % interval. Written by `hwmodel calibrate --intervals`, for answers and docs/accuracy.md.
+# how many lie inside their 80 % interval, and how many more were refused. Written by `hwmodel calibrate --intervals`,
+# for answers and docs/accuracy.md.
 """
 MOST = 99_999  # thousandths: an error a hundred times the value says no more
 # Kinds whose boards leave sources out by themselves, and their files; the others come of residuals of the fits.
 BY_BOARD = {"whole": "whole", "rl": "rl_steps"}
 FILES = ("training", "serving", "throughput", *BY_BOARD.values())
 SEARCHED = "searched"  # its rows are those of training, which the shipped constants answer as printed
+# Kinds of the other files by metric; "": the headline of a row.
+KINDS_OF = {"serving": {"tpot_ms": "tpot", "ttft_ms": "ttft"}, "throughput": {"": "throughput"},
+            "training": {"": "training", "peak_mem_gb": "memory"}}  # fmt: skip
 FORMLESS = tuple(BY_BOARD)  # kinds whose rows name no number format
 
 
@@ -65,6 +70,16 @@ def paired(held: Sequence[Held], predictions: Iterable[RowPrediction]) -> list[P
     return [(one, row) for one, row in found if row is not None and row.predicted is not None]
 
 
+def refusals(predictions: dict[str, list[RowPrediction]]) -> list[tuple[str, RowPrediction]]:
+    """The scored quantities of each file that got no prediction, with their kinds."""
+    kinds = KINDS_OF | {name: {"": kind} for kind, name in BY_BOARD.items()}
+    gone = [(name, row) for name, rows in predictions.items() for row in rows if row.scored and row.predicted is None]
+    found = (
+        (kinds[name].get(row.metric) or (kinds[name].get("") if row.headline else None), row) for name, row in gone
+    )
+    return [(kind, row) for kind, row in found if kind is not None]
+
+
 def _in_seconds(row: RowPrediction) -> bool:
     return is_time(row.metric) or row.metric == "peak_mem_gb"
 
@@ -85,14 +100,22 @@ def constant_errors(pairs: Sequence[Pair]) -> dict[Key, float]:
     return out
 
 
-def cells_of(pairs: Sequence[Pair], constant: dict[Key, float]) -> list[BoardCell]:
-    """The held-out errors beside those of the shipped constants and of one utilisation, by cell."""
+def cells_of(
+    pairs: Sequence[Pair], constant: dict[Key, float], refused: Sequence[tuple[str, RowPrediction]] = ()
+) -> list[BoardCell]:
+    """The held-out errors beside those of the shipped constants and of one utilisation, and what was refused, by
+    cell."""
     groups: dict[tuple[object, ...], list[Pair]] = {}
     for one, row in pairs:
-        fmt = "" if one.kind in FORMLESS else row.baseline_key.rpartition("|")[2]
-        key = (one.kind, row.source, row.part, row.family, row.software, row.mixture, fmt)
-        groups.setdefault(key, []).append((one, row))
-    return [_cell(key, mine, constant) for key, mine in sorted(groups.items(), key=lambda item: str(item[0]))]
+        groups.setdefault(_place(one.kind, row), []).append((one, row))
+    missing = Counter(_place(kind, row) for kind, row in refused)
+    places = sorted({*groups, *missing}, key=str)
+    return [_cell(place, groups.get(place, []), constant, missing[place]) for place in places]
+
+
+def _place(kind: str, row: RowPrediction) -> tuple[object, ...]:
+    fmt = "" if kind in FORMLESS else row.baseline_key.rpartition("|")[2]
+    return kind, row.source, row.part, row.family, row.software, row.mixture, fmt
 
 
 def _thousandths(error: float) -> int:
@@ -108,7 +131,7 @@ def _shipped(row: RowPrediction) -> int:
     return _thousandths((row.predicted or 0.0) / row.measured - 1.0)
 
 
-def _cell(key: tuple[object, ...], pairs: list[Pair], constant: dict[Key, float]) -> BoardCell:
+def _cell(key: tuple[object, ...], pairs: list[Pair], constant: dict[Key, float], refused: int) -> BoardCell:
     names = ("kind", "source", "part", "family", "software", "mixture", "number_format")
     fields: dict[str, object] = dict(zip(names, key, strict=True))
     fields |= {
@@ -116,6 +139,7 @@ def _cell(key: tuple[object, ...], pairs: list[Pair], constant: dict[Key, float]
         "shipped": [_shipped(row) for held, row in pairs if held.kind != SEARCHED],
         "constant": [_off(constant[key_of(held)], row) for held, row in pairs if key_of(held) in constant],
         "inside": sum(held.inside for held, _ in pairs),
+        "refused": refused,
     }
     return msgspec.convert(fields, BoardCell)
 

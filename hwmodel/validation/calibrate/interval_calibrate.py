@@ -19,6 +19,7 @@ from hwmodel.validation.board.cells import (
     constant_errors,
     held_boards,
     paired,
+    refusals,
     shipped_predictions,
     write_cells,
 )
@@ -154,9 +155,10 @@ def calibrate_intervals(
 
 def write_board(kept: Sequence[Held], left_out: dict[str, KindScores], out: Path, say: Say) -> dict[str, KindScores]:
     """accuracy.yaml, from all kinds; figures of each kind on new sources, those of known ones as they stand."""
-    pairs = paired([*kept, *held_boards()], (row for rows in shipped_predictions(say).values() for row in rows))
+    shipped = shipped_predictions(say)
+    pairs = paired([*kept, *held_boards()], (row for rows in shipped.values() for row in rows))
     constant = constant_errors(pairs)
-    write_cells(cells_of(pairs, constant), out / "accuracy.yaml")
+    write_cells(cells_of(pairs, constant, refusals(shipped)), out / "accuracy.yaml")
     found = {}
     for kind in sorted({held.kind for held, _ in pairs}):
         of_kind = [held for held, _ in pairs if held.kind == kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
@@ -115,6 +115,9 @@ class Constants(msgspec.Struct, kw_only=True):
         return self.by_key.get(key, self.by_format.get(key.rpartition("|")[2], self.overall))
 
 
+ConstantsOf = Callable[[RowPrediction], Constants | None]  # what a row is compared with
+
+
 def utilisation(row: RowPrediction) -> float | None:
     """Measured value as a fraction of what the row's baseline unit would be; None where it has none."""
     if not row.baseline_unit:
@@ -166,21 +169,30 @@ def constant_prediction(row: RowPrediction, constants: Constants) -> float | Non
     return row.baseline_unit / level if is_time(row.metric) else row.baseline_unit * level
 
 
+def scored(rows: Sequence[RowPrediction], constants: ConstantsOf) -> ErrorSummary:
+    """Figures of rows beside those of the constant utilisation that `constants` gives for each."""
+    fitted = {row.id: found for row in rows if (found := constants(row)) is not None}
+    said = {row.id: constant_prediction(row, fitted[row.id]) for row in rows if row.id in fitted}
+    halves = [found.half for found in fitted.values() if found.half is not None]
+    return summarise(
+        rows, {name: value for name, value in said.items() if value is not None}, halves[0] if halves else None
+    )
+
+
 def _mean(values: Iterable[float | None]) -> float | None:
     """The mean of the values that there are; None without one."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
-def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, ErrorSummary]]) -> Overall:
+def overall(rows: Sequence[RowPrediction], constants: ConstantsOf) -> Overall:
     """Means over sources of their headline medians and coverages, and counts of rows."""
     by_source: dict[str, list[RowPrediction]] = {}
     for row in rows:
         if row.headline:
             by_source.setdefault(row.source, []).append(row)
-    heads = [summarise(items, {}) for items in by_source.values()]
+    heads = [scored(items, constants) for items in by_source.values()]
     halves = [head.median_log_half_width for head in heads if head.median_log_half_width is not None]
-    every = [summary for metrics in summaries.values() for summary in metrics.values()]
     refused = len({row.id for row in rows if row.status != PREDICTED})
     ids = len({row.id for row in rows})
     return Overall(
@@ -191,6 +203,6 @@ def overall(rows: Sequence[RowPrediction], summaries: dict[str, dict[str, ErrorS
         coverage_80=_mean(head.coverage_80 for head in heads),
         interval_score=_mean(head.interval_score for head in heads),
         median_log_half_width=float(np.median(halves)) if halves else None,
-        baseline_interval_score=_mean(summary.baseline_interval_score for summary in every),
-        baseline_mean_of_source_medians=_mean(summary.baseline_median_ape for summary in every),
+        baseline_interval_score=_mean(head.baseline_interval_score for head in heads),
+        baseline_mean_of_source_medians=_mean(head.baseline_median_ape for head in heads),
     )
