@@ -56,6 +56,19 @@ def test_levels_of_kin_multiply_and_drift(calibration: TrainingCalibration) -> N
     assert level(None) == level(last) == level(2050.0)
 
 
+def test_deepspeed_without_megatron_runs_the_attention_of_its_year(calibration: TrainingCalibration) -> None:
+    """The runs that Megatron-DeepSpeed was fitted on have none of today's kernels; models of others do."""
+    for name in ("DeepSpeed", "HF Trainer + DeepSpeed", "DeepSpeed (HF)"):
+        assert stack_id(name, 2024.0, calibration) == "deepspeed"
+    for name in ("Megatron-DeepSpeed", "Megatron-LM / Megatron-DeepSpeed", "Megatron-DeepSpeed (BigScience)"):
+        assert stack_id(name, 2024.0, calibration) == "megatron-deepspeed"
+    assert stack_id("DeepSpeed ZeRO-3", 2024.0, calibration) == "fsdp"
+    generation = [
+        build_stack("deepspeed", "hopper", year, calibration).attention_generation for year in (2021, 2024, 2026)
+    ]
+    assert generation == [0.0, 2.0, 3.0]
+
+
 def test_software_of_no_name_is_untuned_pytorch(calibration: TrainingCalibration) -> None:
     untuned = msgspec.structs.replace(calibration, fitted={"pytorch": {"level": 1.05}})
     levels = [float(build_stack("generic", "hopper", year, untuned).level) for year in (2021.0, 2022.0, 2023.0, None)]

@@ -15,7 +15,8 @@ from hwmodel.predict.service.setting import CLOSED, SATURATED, STATIC
 from hwmodel.predict.training import run_space
 from hwmodel.specs.training_calibration import TrainingCalibration
 from hwmodel.validation.predicted.training import PreparedRows, predicted, prepare, sequence_s, stacks_of
-from hwmodel.validation.rows.machines import Resolver, fabric_of, nic_gbit_per_accelerator, recipe_name
+from hwmodel.validation.rows.machines import Resolver, recipe_name
+from hwmodel.validation.rows.networks import fabric_of, nic_gbit_per_accelerator
 from hwmodel.validation.rows.tables import CellError, read_table
 from hwmodel.validation.rows.throughput_rows import throughput_setting
 from hwmodel.validation.rows.training_rows import case_of, recompute_words, zero_stage
@@ -41,11 +42,55 @@ ROW = {
         ("Management: 1x Bluefield-2 DPU Ethernet 100Gb/Sec, Compute: 8x ConnectX-7 InfiniBand NDR 4", 400.0),
         ("2x Mellanox ConnectX-5 Ex 100Gb/s Ethernet", None),
         ("NVLINK Gen4 900 GB/s + NVSWITCH Gen3", None),
+        ("18x NVLink 900GB/s", None),
         ("", None),
+        # Bytes, terabits, whose rate it is, how many ports: however they are written.
+        ("50 GB/s per GPU", 400.0),
+        ("25GB/s/GPU RoCE", 200.0),
+        ("400 GB/s per GPU IB", 400.0),  # no accelerator has 3,200 Gbit/s: bits
+        ("100 GB/s per node", 100.0),
+        ("1.6 Tb/s per node", 200.0),
+        ("EFA 3.2 Tbps per instance", 400.0),
+        ("NVLink 900 GB/s per GPU; 400Gb/s IB per GPU", 400.0),
+        ("NVLink 900GB/s and 8x200Gb/s IB", 200.0),
+        ("InfiniBand (8 NICs x 400 Gb/s)", 400.0),
+        ("200Gb/s HDR InfiniBand x4 per node", 100.0),
+        ("HDR100 per GPU", 100.0),
+        ("NDR InfiniBand 200 Gb/s, one NIC per GPU", 200.0),
+        ("A100 80GB per GPU, HDR IB", None),  # memory is no rate
     ],
 )
 def test_network_rates_are_read_per_accelerator(cell: str, rate: float | None) -> None:
     assert nic_gbit_per_accelerator(cell, 8.0) == rate
+
+
+@pytest.mark.parametrize(
+    ("cell", "rate"),
+    [
+        ("InfiniBand 200Gb/s", 200.0),
+        ("IB NDR200", 200.0),
+        ("InfiniBand 800Gb/s", 400.0),  # no more than the node has
+        ("3200 Gbps EFA", 400.0),
+        ("1600 Gbps EFA", 200.0),
+        ("EFA 400 Gbps", 50.0),
+        ("RoCE 1.6 Tb/s", 200.0),
+        ("100 Gbps Ethernet", None),  # the host's
+        ("H100 80GB, IB", None),
+    ],
+)
+def test_rates_of_nobody_are_those_of_a_port_or_of_an_instance(cell: str, rate: float | None) -> None:
+    assert nic_gbit_per_accelerator(cell, 8.0, 400.0) == rate
+    assert nic_gbit_per_accelerator(cell, 8.0) is None
+
+
+def test_half_the_network_in_a_cell_is_half_the_network_of_its_machine() -> None:
+    resolver = Resolver(load_catalog(), kernel_calibration())
+    for whole, half in (
+        ("8x400Gb/s IB", "8x200Gb/s IB"), ("3.2 Tbps EFA", "1.6 Tbps EFA"), ("50 GB/s per GPU", "25 GB/s per GPU"),
+        ("InfiniBand 400 Gb/s", "InfiniBand 200 Gb/s"), ("3200 Gbps per node", "1600 Gbps per node"),
+    ):  # fmt: skip
+        rates = [resolver.machine("h100", "bf16", cell, 8.0)[3].nic_uni_bytes_per_s for cell in (whole, half)]
+        assert rates == [pytest.approx(50e9), pytest.approx(25e9)], whole
 
 
 def test_fabrics_and_formats_by_words() -> None:
@@ -65,6 +110,9 @@ def test_sharding_and_recompute_cells() -> None:
     assert zero_stage("fsdp-shard-grad-op(zero2)") == 2.0
     assert zero_stage("distributed-optimizer(zero1)") == 1.0
     assert zero_stage("") is None
+    for cell, stage in (("ZeRO++", 3), ("ZeRO-Infinity", 3), ("ZeRO-Offload", 2), ("NO_SHARD", 0), ("HYBRID_SHARD", 3),
+                        ("dist-opt", 1), ("zero", 1), ("2", 2)):  # fmt: skip
+        assert zero_stage(cell) == stage, cell
     with pytest.raises(CellError):
         zero_stage("sideways")
     assert recompute_words("full") == ("full",)
@@ -72,6 +120,26 @@ def test_sharding_and_recompute_cells() -> None:
     assert len(recompute_words("policy:custom")) > 3
     assert recompute_words("layernorm moe_act") == ("layernorm,moe_act",)
     assert recompute_words("25%") == ("25%",)
+    for cell in ("on", "1", "True", "every layer", "gradient checkpointing", "activation_checkpointing"):
+        assert recompute_words(cell) == ("full",), cell
+    assert recompute_words("activation checkpointing (selective)") == ("selective",)
+    assert recompute_words("0") == recompute_words("off") == ("none",)
+
+
+def test_recipes_are_those_of_the_catalog_by_any_of_their_names() -> None:
+    """A cell and `--precision` mean the same by the same word."""
+    catalog = load_catalog()
+    resolver, part = Resolver(catalog, kernel_calibration()), catalog.part("B200")
+    for recipe in catalog.precisions():
+        if recipe.gemm_format != "tf32":
+            assert resolver.recipe(recipe.id, part).gemm_format == recipe.gemm_format, recipe.id
+    for cell, recipe in (
+        ("fp8-block", "fp8-block"), ("FP8 blockwise", "fp8-block"), ("FP8 (1x128 scales)", "fp8-block"),
+        ("FP8-DS", "fp8-delayed"), ("fp8, delayed scaling", "fp8-delayed"), ("float8 rowwise", "fp8-row"),
+        ("FP8-CS", "fp8"), ("fp8", "fp8"), ("FP8 current scaling", "fp8"), ("nvfp4-full", "nvfp4-full"),
+        ("half", "fp16"),
+    ):  # fmt: skip
+        assert resolver.recipe(cell, part).id == recipe, cell
 
 
 def test_blank_shape_follows_from_parameters() -> None:

@@ -11,53 +11,13 @@ from hwmodel.errors import HwModelError, InputError
 from hwmodel.physics.machine import machine
 from hwmodel.specs import Part, Precision, System
 from hwmodel.specs.kernels import KernelCalibration, Machine
+from hwmodel.validation.rows.networks import fabric_of, nic_gbit_per_accelerator
 from hwmodel.validation.rows.tables import CellError
 
-# Words of an interconnect cell that describe other networks than the one gradients travel on.
-_OTHER = re.compile(r"(?<!&)(storage(?!&compute)|management|mgmt|front)[^,;]*", re.I)
-_MANY = re.compile(r"(\d+)\s*x\s*(?:[^,;]*?[^\d,;])?(\d{2,4})\s*g(?!t)", re.I)
-_NDR = re.compile(r"(\d+)\s*x\s+[^,;]*\b(ndr|hdr|edr)\b", re.I)
-_PER_ONE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*[^,;]*\bper\s+(?:gpu|card|chip|accelerator|device)", re.I)
-_PER_NODE = re.compile(r"(\d+(?:\.\d+)?)\s*g(?:b|ig)[a-z/]*\s*(?:a node|per node|node)", re.I)
-_IN_NODE = re.compile(r"\((\d+)\s+in[- ]node\)", re.I)
-_RATES = {"ndr": 400.0, "hdr": 200.0, "edr": 100.0}
-_FABRICS: tuple[tuple[str, str], ...] = (
-    ("efa", "efa"),
-    ("roce", "roce"),
-    ("infiniband", "infiniband"),
-    ("quantum", "infiniband"),
-)
-_FABRICS += (("omni-path", "infiniband"), ("ndr", "infiniband"), ("hdr", "infiniband"), ("ethernet", "ethernet"))
 # Systems that a cell names by their scale-up domain.
 _SYSTEM_WORDS = (("a3 mega", "gcp-a3-mega"), ("a3-mega", "gcp-a3-mega"), ("gcp a3", "gcp-a3-high"), ("p4d", "aws-p4d"))
 
 FORMATS = ("nvfp4", "mxfp8", "mxfp4", "fp8", "int8", "bf16", "fp16", "tf32", "fp32", "fp4")
-
-
-def nic_gbit_per_accelerator(cell: str, per_node: float) -> float | None:
-    """Network rate that an interconnect cell states, in Gbit/s an accelerator and direction; None if it states none."""
-    words = _OTHER.sub(" ", cell)
-    per_card = re.search(r"per (card|gpu|chip|accelerator|device)", words, re.I)
-    found = [(float(m.group(1)), float(m.group(2))) for m in _MANY.finditer(words)]
-    found += [(float(m.group(1)), _RATES[m.group(2).lower()]) for m in _NDR.finditer(words)]
-    if found and not (per_card and _PER_ONE.search(words) and not _IN_NODE.search(words)):
-        count, rate = max(found, key=lambda pair: pair[0] * pair[1])
-        if per_card:
-            inside = _IN_NODE.search(words)
-            return (count - (float(inside.group(1)) if inside else 0.0)) * rate
-        # One or two plain Ethernet ports a box are its host network, not the accelerators'.
-        return None if count * rate < 400.0 and fabric_of(cell) == "ethernet" else count * rate / per_node
-    one = _PER_ONE.search(words)
-    if one:
-        return float(one.group(1))
-    total = _PER_NODE.search(words)
-    return float(total.group(1)) / per_node if total else None
-
-
-def fabric_of(cell: str) -> str | None:
-    """Kind of scale-out network that a cell names."""
-    words = cell.lower()
-    return next((fabric for word, fabric in _FABRICS if word in words), None)
 
 
 # Formats as other tools spell them; `fp8-mx` is the microscaled recipe.
@@ -65,6 +25,10 @@ _SPELLED = (
     ("bfloat16", "bf16"), ("float(8|16|32)", r"fp\1"), ("^(half|16-true)$", "fp16"), ("fp8-mx", "mxfp8"),
     ("(?<!fp8-)e[45]m[23]", "fp8"),
 )  # fmt: skip
+
+
+# How FP8 operands are scaled, as tools and papers say it, where it is not by the tensor (the plain recipe).
+_SCALED = ((r"block|1\s*x\s*128", "fp8-block"), (r"\brow", "fp8-row"), (r"delayed", "fp8-delayed"))
 
 
 def recipe_name(cell: str, part: Part) -> str:
@@ -139,7 +103,7 @@ class Resolver:
             known = {s.id: s for s in self.catalog.systems_of(part.id)}
             system = known.get(named, system)
         boxes = per_node or system.accelerators_per_node or 8.0
-        nic = nic_gbit_per_accelerator(cell, boxes)
+        nic = nic_gbit_per_accelerator(cell, boxes, system.nic_uni_bytes_per_s * 8e-9)
         alone = system.domain_accelerators == system.accelerators_per_node
         if per_node and alone and per_node < system.domain_accelerators:
             system = msgspec.structs.replace(system, domain_accelerators=per_node)
@@ -158,11 +122,25 @@ class Resolver:
         """The recipe that a precision cell names; int8 training is the fp8 recipe in the part's int8 units, mxfp4
         training the nvfp4 one in its mxfp4 units."""
         name = recipe_name(cell, part)
+        if (variant := self._variant(cell, name)) is not None:
+            return variant
         kin = {"int8": "fp8", "mxfp4": "nvfp4", "fp4": "nvfp4"}.get(name)
         if kin is not None:
             like = self.catalog.precision(kin)
             return like if name == "fp4" else msgspec.structs.replace(like, id=name, gemm_format=name)
         return self.catalog.precision(name)
+
+    def _variant(self, cell: str, name: str) -> Precision | None:
+        """The recipe that a cell calls by a name of the catalog's or says how it scales, where that is another than the
+        usual one of its format `name`."""
+        scaled = next((recipe for pattern, recipe in _SCALED if name == "fp8" and re.search(pattern, cell, re.I)), name)
+        try:
+            found = self.catalog.precision(cell)
+        except InputError:
+            if scaled == name:
+                return None
+            found = self.catalog.precision(scaled)
+        return None if found.id in FORMATS else found
 
     def with_kin_peaks(self, part: Part) -> Part:
         """The part with peaks that nobody states filled from the format ratios of its family's parts."""

@@ -62,6 +62,15 @@ class TrainingCase(msgspec.Struct, frozen=True, kw_only=True):
     measured: dict[str, float]
 
 
+# Sharding by name. ZeRO-Infinity is part of the third stage, ZeRO-Offload came within the second
+# (deepspeed.readthedocs.io, zero3); ZeRO++ shrinks the gathering of the third (deepspeed.ai/tutorials/zeropp). FSDP's
+# strategies are those of torch.distributed.fsdp.ShardingStrategy.
+_SHARDING = (
+    ("no[-_ ]shard", 0.0), ("grad[-_ ]op|zero[- _]*offload", 2.0),
+    ("fsdp|hsdp|(full|hybrid)[-_ ]shard|zero[- _]*(\\+\\+|infinity)", 3.0), ("distributed|dist[-_ ]?opt|^zero", 1.0),
+)  # fmt: skip
+
+
 def zero_stage(cell: str) -> float | None:
     """ZeRO stage named by a cell; None for a blank one. Raises CellError for text that names no sharding."""
     name = cell.lower()
@@ -70,12 +79,9 @@ def zero_stage(cell: str) -> float | None:
     found = re.search(r"(?:zero|stage)[- _]*(\d)", name) or re.fullmatch(r"(\d)(?:\.0)?", name)
     if found:
         return float(min(int(found.group(1)), 3))
-    if "grad-op" in name or "grad_op" in name:
-        return 2.0
-    if any(word in name for word in ("fsdp", "hsdp", "full-shard", "full_shard", "hybrid-shard", "hybrid_shard")):
-        return 3.0
-    if "distributed" in name or name.startswith("zero"):
-        return 1.0
+    stage = next((stage for pattern, stage in _SHARDING if re.search(pattern, name)), None)
+    if stage is not None:
+        return stage
     if name in ("ddp", "none", "no", "dp", "false", "off"):
         return 0.0
     raise CellError(f"zero_stage_or_fsdp names no sharding: {cell!r}")
@@ -85,19 +91,26 @@ def zero_stage(cell: str) -> float | None:
 _POLICIES = ("selective", *(f"{10 * k}%" for k in range(1, 10)), "full")
 
 
+# Words for every layer's input kept and no more: what frameworks do where checkpointing is on and no policy is named
+# (Hugging Face `gradient_checkpointing`, PyTorch FSDP `apply_activation_checkpointing`, DeepSpeed's `num_checkpoints`).
+_EVERY_LAYER = (
+    r"^full|^(yes|true|on|1)$|^(every|all|each) (layers?|blocks?)|^(activation|gradient)[-_ ]checkpoint(ing)?$"
+)
+
+
 def recompute_words(cell: str) -> tuple[str, ...]:
     """Words of `--recompute` that a cell allows; empty for a blank one."""
     name = cell.lower()
     if not name:
         return ()
-    if name in ("none", "no", "false", "off"):
+    if name in ("none", "no", "false", "off", "0", "disabled"):
         return ("none",)
     modules = [word for word in re.split(r"[\s,+;]+", name) if word in MODULES]
     if modules:
         return (",".join(modules),)
     if "select" in name or "minimal" in name:
         return ("selective",)
-    if name.startswith("full") or name in ("yes", "true"):
+    if re.search(_EVERY_LAYER, name):
         return ("full",)
     share = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", name)
     return (name,) if share is not None and 0.0 < float(share.group(1)) < 100.0 else _POLICIES
