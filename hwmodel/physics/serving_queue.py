@@ -297,4 +297,4 @@ def queue_wait_s(service_s: Num, busy: Num, servers: Num = 1.0) -> Num:
 def queue_wait_tail_s(service_s: Num, busy: Num, percentile: float, servers: Num = 1.0) -> Num:
     """The wait that `percentile` of those arrivals stay below; the tail is exponential, zero where few wait at all."""
     over = maximum(waiting_share(busy, servers), 1e-9) / (1.0 - percentile)
-    return 0.5 * service_s / (servers * (1.0 - busy)) * maximum(log(maximum(over, 1e-9)), 0.0)
+    return 0.5 * service_s / (servers * (1.0 - busy)) * maximum(log(over), 0.0)

@@ -40,6 +40,25 @@ def test_energy() -> None:
     assert found.water_l == pytest.approx(1200)
 
 
+def test_a_server_draws_no_more_than_the_whole() -> None:
+    # 400 W of 1,000 W are the chip's; the node draws 500 W. Beside the chip 600 W are rated and nine tenths of them,
+    # 540 W, were metered: more than the whole draws, which then is all the server's. At 1,000 W drawn the chip keeps
+    # its 400 W, at 250 W metered it has the rest of the 500.
+    part = msgspec.structs.replace(CATALOG.part("H100"), tdp_w=400.0)
+    system = msgspec.structs.replace(CATALOG.system("dgx-h100"), node_power_w=8000.0, accelerators_per_node=8)
+    facts = EnergyFacts(
+        pue=1.0, load_fraction=0.5, server_overhead_fraction=1.0, grid_kg_co2e_per_kwh=0.5, grid_region="round",
+        embodied_kg_co2e_per_accelerator_hour=0.0, usd_per_kwh=0.1, server_load_fraction=0.9,
+    )  # fmt: skip
+    for load, metered, chip, server in (
+        (0.5, 0.9, 0.0, 500.0),
+        (1.0, 0.5, 400.0, 600.0),
+        (0.5, 250 / 600, 250.0, 250.0),
+    ):
+        drawn = power(part, system, msgspec.structs.replace(facts, load_fraction=load, server_load_fraction=metered))
+        assert (drawn.chip_w, drawn.server_w) == (pytest.approx(chip), pytest.approx(server))
+
+
 def test_energy_where_nobody_rates_the_part() -> None:
     facts = EnergyFacts(
         pue=1.25, load_fraction=0.8, server_overhead_fraction=0.5, grid_kg_co2e_per_kwh=0.5, grid_region="round",

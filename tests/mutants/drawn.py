@@ -13,14 +13,15 @@ from tests.mutants.kinds import Place, places
 from tests.mutants.planted import PLANTED, Fault
 
 FOLDERS = ("physics", "economics", "predict", "laws", "solve")  # whose functions compute
-NAMED = ("catalog", "specs", "validation", "report", "interop")  # read, check, score, print and write: where named
+NAMED = ("catalog", "specs", "validation", "report", "interop", "units.py")  # read, check, score, print: where named
+ALONE = {"numerics.py": ("test_numerics.py",), "units.py": ("units",)}  # modules in no folder, and who tests them
 
 
 def folders_of(file: str) -> tuple[str, ...]:
     """Whose tests must notice a fault in a file: those of its folder, of serving where it serves, of the laws where
     it asks them; of records that all share and of texts also those of who uses them."""
-    if file == "numerics.py":
-        return ("test_numerics.py",)
+    if file in ALONE:
+        return ALONE[file]
     if file.startswith("specs/"):
         return ("specs", "physics", "economics", "laws", "predict", "catalog", "serving")
     if file.startswith("report/"):
@@ -31,7 +32,8 @@ def folders_of(file: str) -> tuple[str, ...]:
 
 def formula_files(package: Path, folders: tuple[str, ...] = FOLDERS) -> list[str]:
     """Files below the package whose functions compute."""
-    found = [package / "numerics.py"] + [path for folder in folders for path in (package / folder).rglob("*.py")]
+    alone = [package / "numerics.py", *(package / one for one in folders if one in ALONE)]
+    found = alone + [path for folder in folders for path in (package / folder).rglob("*.py")]
     return sorted(path.relative_to(package).as_posix() for path in found)
 
 

@@ -87,11 +87,12 @@ def test_draws_are_the_same_and_parse() -> None:
 
 def test_every_folder_with_formulas_is_drawn_from() -> None:
     folders = {"physics", "economics", "predict", "laws", "solve", "numerics.py"}
-    named = {"catalog", "specs", "validation", "report", "interop"}
+    named = {"catalog", "specs", "validation", "report", "interop", "units.py"}
     assert set(counted(PACKAGE)) == folders | named
     assert {one.fault.file.split("/")[0] for one in drawn(PACKAGE, 1, 4, ("interop",))} == {"interop"}
     assert folders_of("solve/serve/cost.py") == ("solve", "serving")
     assert folders_of("numerics.py") == ("test_numerics.py",)
+    assert folders_of("units.py") == ("units",)
 
 
 def test_planted_faults_stand_in_today_s_sources() -> None:

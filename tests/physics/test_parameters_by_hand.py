@@ -38,6 +38,33 @@ def test_vectors_of_a_layer() -> None:
     assert shapes.vector_params(of(gated, bias=1.0), gated) == 2048 + 4096 + 2 * 4096 + 1024
 
 
+def test_vectors_of_a_layer_that_lacks_a_half() -> None:
+    # A network alone: one norm of 1,024, its biases 4,096 + 1,024, none of attention.
+    network = change(BLOCK, n_heads=0.0, n_kv_heads=0.0)
+    assert shapes.vector_params(of(network, bias=1.0), network) == 1024 + 5120
+    # Attention alone: one norm, biases of queries, keys, values and the output.
+    attention = change(BLOCK, d_ff=0.0)
+    assert shapes.vector_params(of(attention, bias=1.0), attention) == 1024 + 4 * 1024
+    # A mixer in the place of attention has the norm and no bias; nothing at all has nothing.
+    mixer = change(network, mixer_params=10.0)
+    assert shapes.vector_params(of(mixer, bias=1.0), mixer) == 2048 + 5120
+    nothing = change(network, d_ff=0.0)
+    assert shapes.vector_params(of(nothing, bias=1.0), nothing) == 0.0
+
+
+def test_products_of_keys_and_values_that_are_one() -> None:
+    # Eight queries of 128 and two heads of keys of 128 with values of 64, from 1,024 wide.
+    for fields, keys_and_values in (
+        ({}, 2 * (128 + 64)), ({"shared_kv": 1.0}, 2 * 128), ({"v_from_k": 1.0}, 2 * 128),
+        ({"shared_kv": 0.5}, 2 * (128 + 32)), ({"borrows_kv": 1.0}, 0),
+        ({"shared_kv": 1.0, "v_from_k": 1.0}, 2 * 128),
+    ):  # fmt: skip
+        block = change(BLOCK, n_kv_heads=2.0, v_head_dim=64.0, **fields)
+        fused, output = shapes.attention_matrices(of(block), block, shapes.whole(block))
+        assert (fused.n, fused.k) == (8 * 128 + keys_and_values, 1024)
+        assert (output.n, output.k) == (1024, 8 * 64)
+
+
 def test_parameters_of_experts_with_biases() -> None:
     # A layer: 4 d^2 of attention, a router of 4 d, four experts of 2 x 1,024 x 4,096 with biases of 4,096 + 1,024.
     # Norms 2 x 1,024, biases of attention 4 x 1,024, of the router 4. Outside: a norm, two vocabularies of 8,000 x d.

@@ -16,7 +16,7 @@ from hwmodel.physics.kernels import backward_s
 from hwmodel.physics.layer import LayerTimes, attention_s, expert_rows, kept_products, matrix_times
 from hwmodel.physics.layer_communication import context_parallel, expert_parallel, tensor_parallel
 from hwmodel.physics.matrix import Matrix
-from hwmodel.physics.memory import _dropped, _Saved, memory_by_stage, peak_memory
+from hwmodel.physics.memory import _dropped, _Saved, late_bytes, memory_by_stage, peak_memory
 from hwmodel.physics.micro_batch import _backward_s
 from hwmodel.physics.recomputed import recomputed
 from hwmodel.physics.serving import decode_terms, weights_bytes
@@ -171,6 +171,21 @@ def test_the_fullest_of_two_stages_counts() -> None:
     load = Workload(seq_len=1024.0, global_batch_seqs=8.0)
     found = peak_memory(SHAPE, BF16, Layout(pp=2.0, zero=0.0), load, change(STACK, logits_bytes=1e4))
     assert found.logits_bytes == pytest.approx(1024 * 8000 * 1e4, rel=1e-9)
+
+
+def test_ranks_of_a_context_hold_their_share_of_a_sequence() -> None:
+    # Two sequences of 1,024 on four ranks: 512 tokens each. Logits of 8,000 in 6 bytes, whole inputs gathered in 2,
+    # freed late in 3; two tensor ranks share the logits.
+    load = Workload(seq_len=1024.0, global_batch_seqs=8.0)
+    stack = change(STACK, logits_bytes=6.0, gathered_bytes=2.0, late_bytes=3.0, parameter_buffer_bytes=0.0)
+    layout = Layout(cp=4.0, tp=2.0, micro_batch=2.0, zero=0.0)
+    found = peak_memory(SHAPE, BF16, layout, load, stack)
+    assert found.logits_bytes == pytest.approx(512 * 8000 * 6 / 2, rel=1e-12)
+    assert found.buffers_bytes == pytest.approx(512 * 1024 * 2, rel=1e-12)
+    assert late_bytes(SHAPE, layout, load, stack) == pytest.approx(512 * 1024 * 3, rel=1e-12)
+    # What a layer keeps of a token does not depend on how many share the sequence.
+    whole = peak_memory(SHAPE, BF16, change(layout, cp=1.0), load, stack)
+    assert whole.activations_bytes == pytest.approx(4 * found.activations_bytes, rel=1e-12)
 
 
 def test_look_up_tables_where_ends_meet() -> None:
