@@ -56,9 +56,7 @@ def lightning(c: Config) -> Fields:
     """Lightning attention (MiniMax-01): a decayed sum of key-value products, an output gate and a norm."""
     n, dim, d = heads(c), head_width(c), width(c)
     products = d * 3 * n * dim + 2 * d * n * dim
-    return _mixer(products, _SCAN_FLOP * n * dim * dim, n * dim * dim, n * dim, 0, 0) | {
-        "mixer_state_elements": n * dim * dim
-    }
+    return _mixer(products, _SCAN_FLOP * n * dim * dim, n * dim * dim, n * dim, 0, 0)
 
 
 def _conv_kernel(c: Config) -> int:
@@ -133,9 +131,7 @@ def matrix_lstm(c: Config) -> Fields:
     state = keys * values / n
     # With biases: those of the products that have none else, of the norm of heads and of both norms of the layer.
     biases = 2 * keys + 3 * values + 3 * d if c.flag("use_bias") else 0
-    return _mixer(products, _SCAN_FLOP * state, state, 2 * n + values + biases, 0, 0) | {
-        "mixer_state_elements": state + keys + n
-    }
+    return _mixer(products, _SCAN_FLOP * state, state + keys + n, 2 * n + values + biases, 0, 0)
 
 
 def rwkv(c: Config) -> Fields:
