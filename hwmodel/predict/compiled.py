@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodel.predict.bound import SLACK, Floats, Grid, Index, TimeFloor, likely
-from hwmodel.predict.kernel import Bound, at, whole
+from hwmodel.predict.compiler import at, whole
+from hwmodel.predict.kernel import Bound
 from hwmodel.predict.wanted import FRONT_SIZE, NONE, Wanted
 
 CASES_A_BLOCK = 512

@@ -11,6 +11,9 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 FLAGS = ("-O3", "-march=native", "-fopenmp-simd", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
          "-fno-tree-loop-im", "-fno-tree-pre", "--param", "vect-epilogues-nomask=0", "-shared", "-fPIC")  # fmt: skip
@@ -85,3 +88,14 @@ def _opened(path: Path) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(path))
     except OSError:
         return None
+
+
+def at(column: NDArray[Any]) -> ctypes.c_void_p:
+    """A column as C takes it."""
+    assert column.flags.c_contiguous
+    return ctypes.c_void_p(column.ctypes.data)
+
+
+def whole(number: int) -> ctypes.c_longlong:
+    """A whole number as C takes it."""
+    return ctypes.c_longlong(number)

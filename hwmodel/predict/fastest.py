@@ -6,6 +6,7 @@ The few fastest of each case, or its Pareto front, and the layouts with fewer re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 FEW_CASES = 6  # below, floors in NumPy cost more than they save
 MOST_CASES = 4096  # searched at once: a search keeps a few numbers of every kind of option on each of them
 MOST_ROWS = 1 << 18  # layouts in memory at once where every one is evaluated
+# Layouts after which a search is compiled: as long takes the text for them as a compiler for the kernel. One that is
+# kept from before, or by another worker, is taken from the start.
+COMPILED_AFTER = 10_000_000
 
 
 class Fastest(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +124,23 @@ def fronts(
     return _in_blocks(cases, MOST_CASES, block)
 
 
-def kernel_of(shape: Shape, policy: Policy) -> tuple[Any, ...]:
+class Kernels:
+    """Searches asked one after another: each goes by a kernel where one is kept, and has one compiled where many
+    layouts of its kind were searched without."""
+
+    def __init__(self) -> None:
+        self._searched: Counter[tuple[Any, ...]] = Counter()  # layouts without a kernel, by what one would serve
+
+    def search(self, shape: Shape, policy: Policy, asked: Callable[..., Fastest]) -> Fastest:
+        """What `asked` (`fastest` or `fronts` of a question about this shape) finds, compiled if that pays."""
+        kind = _kernel_of(shape, policy)
+        found = asked(compiled=True, make=self._searched[kind] > COMPILED_AFTER)
+        if not found.by_kernel:
+            self._searched[kind] += found.tally.layouts
+        return found
+
+
+def _kernel_of(shape: Shape, policy: Policy) -> tuple[Any, ...]:
     """What searches that one kernel serves have in common, whatever their machine, recipe and stack."""
     from hwmodel.predict.kernel import shape_structure
 

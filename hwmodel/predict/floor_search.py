@@ -6,6 +6,7 @@ By the text of the physics in rounds, or by a kernel that hands back what may be
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -202,13 +203,20 @@ class FloorSearch:
         billed = step_s / space.batch_seqs * self.bill[space.case, g.kind[space.option]]
         near = space.rows(np.flatnonzero(billed <= wanted.bar(space.case) * (1.0 + SLACK)))
         both = near if more is None else near.joined(more)
-        figures = timed(g.cases, both, self.machine, self.precision, self.stack)
+        figures = self._timed(both, kernel)
         some = slice(0, near.count)
         self._note(near, *(one[some] for one in figures))
         rest = slice(near.count, both.count)
         more = both.rows(rest)
         more = msgspec.structs.replace(more, options=self.whole.options, option=self.option[more.option])
         self.more = More(more, called, *(one[rest] for one in figures))
+
+    def _timed(self, space: LayoutSpace, kernel: Bound) -> tuple[Floats, Floats]:
+        """Layouts of the grid as `search.timed` has them, by a kernel."""
+        step_s, held = kernel.timed(
+            space, partial(timed, self.grid.cases, space, self.machine, self.precision, self.stack)
+        )
+        return np.where(held <= usable_bytes(self.machine), step_s, np.inf), held
 
     def _fewer_replicas(
         self, wanted: Few, kernel: Bound, space: LayoutSpace, step_s: Floats, quickest: Floats

@@ -79,6 +79,12 @@ def _limits(cases: Cases, domain: float) -> _Limits:
     )
 
 
+def _told_apart(limits: _Limits, p: Policy) -> _Limits:
+    """The same limits for all fleets that hold the widest split: their tables are one."""
+    widest = math.prod(max(sizes, default=0.0) for sizes in _ways(limits, p))
+    return msgspec.structs.replace(limits, fleet=min(limits.fleet, widest))
+
+
 def _context(limits: _Limits) -> Values:
     most = max(0, round(math.log2(limits.seq_len / CONTEXT_TOKENS_PER_RANK)))
     long = tuple(2.0**i for i in range(most + 1))
@@ -93,28 +99,33 @@ def _expert_ways(limits: _Limits) -> Values:
     return tuple(e for e in powers if limits.experts % e == 0)
 
 
-def _splits(limits: _Limits, p: Policy) -> list[Values]:
-    """Tensor, context, pipeline and virtual sizes. Heads divide over tensor ranks and the sequence over context ranks,
-    no pipeline stage is empty, virtual stages (nearly) divide the layers; what the policy trusts is not checked."""
+def _ways(limits: _Limits, p: Policy) -> tuple[list[float], list[float], list[float]]:
+    """Tensor, context and pipeline sizes that the shape admits, whatever the fleet. Heads divide over tensor ranks and
+    the sequence over context ranks, no pipeline stage is empty; what the policy trusts is not checked."""
 
     def tensor(t: float) -> bool:
         return p.trusts("tp") or (limits.heads % t == 0 and (t <= limits.domain or p.stated("tp")))
 
     def stages(s: float) -> bool:
-        return s <= limits.fleet and (p.trusts("pp") or math.ceil(limits.layers / s) * (s - 1) < limits.layers)
+        return p.trusts("pp") or math.ceil(limits.layers / s) * (s - 1) < limits.layers
+
+    tensors = [t for t in p.choices("tp", TENSOR) if tensor(t)]
+    contexts = [c for c in p.choices("cp", _context(limits)) if p.trusts("cp") or limits.seq_len % c == 0]
+    return tensors, contexts, [s for s in p.choices("pp", PIPELINE) if stages(s)]
+
+
+def _splits(limits: _Limits, p: Policy) -> list[Values]:
+    """Tensor, context, pipeline and virtual sizes that the fleet holds; virtual stages (nearly) divide the layers."""
 
     def virtual(s: float, v: float) -> bool:
         if s == 1:  # a run that states both is taken at its word
             return v == 1 or (p.trusts("vpp") and p.stated("pp"))
         return v == 1 or p.trusts("vpp") or interleaves(limits.layers, s * v)
 
-    tensors = [t for t in p.choices("tp", TENSOR) if tensor(t)]
-    contexts = [c for c in p.choices("cp", _context(limits)) if p.trusts("cp") or limits.seq_len % c == 0]
-    pipelines = [s for s in p.choices("pp", PIPELINE) if stages(s)]
     virtuals = p.choices("vpp", virtual_stages(p.schedules, p.virtual))
     return [
         (t, c, s, v)
-        for t, c, s, v in product(tensors, contexts, pipelines, virtuals)
+        for t, c, s, v in product(*_ways(limits, p), virtuals)
         if t * c * s <= limits.fleet and virtual(s, v)
     ]
 
@@ -174,7 +185,7 @@ def option_table(cases: Cases, domain: float, p: Policy) -> NDArray[np.float64]:
 
     Columns as in SEARCHED.
     """
-    return _option_table(_limits(cases, domain), p)
+    return _option_table(_told_apart(_limits(cases, domain), p), p)
 
 
 def _largest_divisor(count: float, at_most: Column) -> Column:
@@ -295,7 +306,7 @@ class OptionKinds(NamedTuple):
     kind: Index
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _options(limits: _Limits, p: Policy) -> OptionKinds:
     table = _option_table(limits, p)
     each = kinds_of(table)
@@ -309,7 +320,7 @@ def _options(limits: _Limits, p: Policy) -> OptionKinds:
 
 def options_of(cases: Cases, domain: float, p: Policy) -> OptionKinds:
     """The options that the shape admits, before they are held against a fleet: shared, and never written to."""
-    return _options(_limits(cases, domain), p)
+    return _options(_told_apart(_limits(cases, domain), p), p)
 
 
 def kinds_of(table: NDArray[np.float64]) -> Column:

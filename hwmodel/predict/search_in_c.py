@@ -7,16 +7,13 @@ stay doubles and are compared in it: compilers vectorise choices between values,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hwmodel.trace import CONDITIONS, CONSTANT, OPTION, ROW, Graph
-
-INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==",
-         "ne": "!=", "and": "&", "or": "|"}  # fmt: skip
-CALLS = {"ceil": "__builtin_ceil", "floor": "__builtin_floor", "sqrt": "__builtin_sqrt", "exp": "exp", "log": "log",
-         "power": "pow", "hypot": "hypot"}  # fmt: skip
+from hwmodel.predict.c_text import Writer
+from hwmodel.predict.exact_in_c import Exact, stages
+from hwmodel.trace import CONSTANT, OPTION, ROW, Graph
 
 LOOP = Path(__file__).with_name("search.c")  # what surrounds the graph
 MOST = "most"  # the replicas at which an option holds the least, given beside its settings
@@ -34,13 +31,14 @@ class SearchEnds(NamedTuple):
 
 class SearchText(NamedTuple):
     """A text, and what it takes and holds: the numbers of a question and the settings of an option by name, how many
-    constants come of the numbers, and how many of its own an option hands to its layouts."""
+    constants come of the numbers, how many of its own an option hands to its layouts, and layouts one by one."""
 
     text: str
     numbers: list[str]
     settings: list[str]
     constants: int
     handed: int
+    exact: Exact | None
 
 
 def source(graph: Graph, ends: SearchEnds) -> SearchText:
@@ -68,7 +66,9 @@ def source(graph: Graph, ends: SearchEnds) -> SearchText:
         text = _Loop(graph, OPTION, taken, settings).written_into(text, name, outputs)
     taken |= {place: f"p[{j}]" for j, place in enumerate(handed)}
     text = _Loop(graph, ROW, taken, []).written_into(text, "LAYOUT", layouts)
-    return SearchText(text, [graph.nodes[place].name for place in given], settings, len(constants), len(handed))
+    exact = stages(graph, (ends.step, ends.held), {place: i for i, place in enumerate(constants)})
+    text += "" if exact is None else exact.text
+    return SearchText(text, [graph.nodes[place].name for place in given], settings, len(constants), len(handed), exact)
 
 
 class _Loop:
@@ -76,7 +76,7 @@ class _Loop:
 
     def __init__(self, graph: Graph, level: int, taken: Mapping[int, str], settings: list[str]) -> None:
         self.graph, self.level, self.taken, self.settings = graph, level, taken, settings
-        self.writer = _Writer(graph, level)
+        self.writer = Writer(graph, level)
         self.spread = _conditions_of_constants(graph) if level == OPTION else set()
 
     def written_into(self, text: str, name: str, outputs: Mapping[str, int]) -> str:
@@ -114,57 +114,3 @@ def _conditions_of_constants(graph: Graph) -> set[int]:
              if level == OPTION and node.op in ("where", "and", "or")]  # fmt: skip
     numbers = {place for places in asked for place in places if graph.levels[place] == CONSTANT}
     return {place for place in numbers if graph.nodes[place].op != "number"}
-
-
-class _Writer:
-    """Names and expressions of nodes in the loop of a level."""
-
-    def __init__(self, graph: Graph, level: int) -> None:
-        self.graph, self.level = graph, level
-        self.written: dict[int, str] = {}  # conditions inside the loop, in place of a name
-
-    def name(self, place: int) -> str:
-        """The variable of a node."""
-        node = self.graph.nodes[place]
-        inside = node.op == "input" and self.graph.levels[place] == ROW
-        return node.name if inside else f"n{place}"
-
-    def value(self, place: int) -> str:
-        """A node as a number."""
-        node = self.graph.nodes[place]
-        if node.op == "number":
-            return _number(node.value)
-        if place in self.written:
-            return f"({self.written[place]} ? 1.0 : 0.0)"
-        return self.name(place)
-
-    def condition(self, place: int) -> str:
-        """A node as a condition."""
-        return self.written.get(place, f"({self.value(place)} != 0.0)")
-
-    def line(self, place: int) -> str:
-        """The statement that computes a node inside the loop; none for what is given, and for conditions."""
-        node, level = self.graph.nodes[place], self.graph.levels[place]
-        if node.op in ("input", "number") or level < self.level:
-            return ""
-        if node.op in CONDITIONS:
-            of = self.condition if node.op in ("and", "or") else self.value
-            self.written[place] = f"({of(node.args[0])} {INFIX[node.op]} {of(node.args[1])})"
-            return ""
-        return f"const double {self.name(place)} = {self._expression(node.op, node.args)};"
-
-    def _expression(self, op: str, args: Sequence[int]) -> str:
-        if op == "where":
-            return f"{self.condition(args[0])} ? {self.value(args[1])} : {self.value(args[2])}"
-        values = [self.value(arg) for arg in args]
-        if op in ("maximum", "minimum"):
-            return f"{values[0]} {'>' if op == 'maximum' else '<'} {values[1]} ? {values[0]} : {values[1]}"
-        if op in INFIX:
-            return f"{values[0]} {INFIX[op]} {values[1]}"
-        return f"{CALLS[op]}({', '.join(values)})"
-
-
-def _number(value: float) -> str:
-    if value in (float("inf"), float("-inf")):
-        return "(-__builtin_inf())" if value < 0 else "__builtin_inf()"
-    return f"({value!r})" if value < 0 else repr(value)

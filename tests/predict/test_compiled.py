@@ -15,7 +15,7 @@ from hwmodel.catalog import load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
-from hwmodel.predict import compiler, search_in_c
+from hwmodel.predict import c_text, compiler, exact_in_c
 from hwmodel.predict import fastest as searches
 from hwmodel.predict import kernel as kernel_module
 from hwmodel.predict.bound import SLACK, grid, memory_floor, most_replicas, time_floor
@@ -90,6 +90,47 @@ def test_compiled_layouts_are_the_text(asked: Question) -> None:
 
 @COMPILES
 @pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
+def test_compiled_layouts_one_by_one_are_the_text_to_the_bit(asked: Question) -> None:
+    setting, g, _, space, seconds, held = drawn(asked)
+    kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
+    assert kernel is not None
+    assert kernel.kernel.source.exact is not None
+    kernel.kernel.exact = True
+    found = kernel.timed(space, lambda: pytest.fail("the text was asked"))
+    assert np.array_equal(found[0], seconds)
+    assert np.array_equal(found[1], held)
+
+
+@COMPILES
+def test_a_kernel_that_rounds_otherwise_leaves_layouts_to_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, g, _, space, seconds, held = drawn(QUESTIONS[0])
+    monkeypatch.setattr(kernel_module, "_KERNELS", {})
+    kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
+    assert kernel is not None
+    few, asked = space.rows(slice(40)), []
+
+    def text():
+        asked.append(1)
+        return seconds[:40], held[:40]
+
+    monkeypatch.setitem(exact_in_c.ROUNDED, "log", lambda x: np.log(x) * (1.0 + 1e-9))
+    kernel.timed(few, text)
+    assert kernel.kernel.exact is False
+    monkeypatch.setitem(exact_in_c.ROUNDED, "log", np.log)
+    kernel.timed(few, text)
+    assert len(asked) == 2  # it is not asked again
+    kernel.kernel.exact = None  # as where nobody looked
+    assert np.array_equal(kernel.timed(few, text)[0], seconds[:40])
+    assert kernel.kernel.exact is True
+    kernel.timed(few, text)
+    assert len(asked) == 3
+    kernel.kernel.exact = None
+    assert len(kernel.timed(space.rows(slice(0)), lambda: (seconds[:0], held[:0]))[0]) == 0
+    assert kernel.kernel.exact is None  # of nothing nothing is seen
+
+
+@COMPILES
+@pytest.mark.parametrize("asked", QUESTIONS, ids=NAMES)
 def test_compiled_floors_are_the_text(asked: Question) -> None:
     """Of every option, and of some of them, fewer than a block and more."""
     setting, g, *_ = drawn(asked)
@@ -146,6 +187,10 @@ def test_one_kernel_serves_all_parts_and_formats() -> None:
         fits = np.isfinite(text_s)
         assert step_s[fits] == pytest.approx(text_s[fits], rel=1e-12)
         assert held == pytest.approx(text_held, rel=1e-12)
+        kernel.kernel.exact = True
+        step_s, held = kernel.timed(space, lambda: pytest.fail("the text was asked"))
+        assert np.array_equal(step_s[fits], text_s[fits])
+        assert np.array_equal(held, text_held)
     assert asked > 100
     assert len(kernel_module._KERNELS) < 12
 
@@ -356,5 +401,5 @@ def test_a_spoilt_library_is_not_used(tmp_path) -> None:
 def test_every_operation_has_a_c_spelling() -> None:
     from hwmodel.trace import FUNCTIONS
 
-    spelt = {*search_in_c.INFIX, *search_in_c.CALLS, "where", "maximum", "minimum"}
+    spelt = {*c_text.INFIX, *c_text.CALLS, "where", "maximum", "minimum"}
     assert spelt == set(FUNCTIONS)

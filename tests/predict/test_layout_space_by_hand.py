@@ -18,8 +18,10 @@ from hwmodel.predict.layouts import (
     _largest_divisor,
     _limits,
     _mode_columns,
+    _option_table,
     _shards,
     _splits,
+    _told_apart,
     _whole_fleet,
     expert_grain,
     fuller,
@@ -111,6 +113,21 @@ def test_splits_of_a_small_model() -> None:
     stated = (("tp", (8.0, 16.0)),)
     assert {t for t, *_ in _splits(_limits(cases(16.0), 4.0), Policy(fixed=stated))} == {8.0}
     assert {t for t, *_ in _splits(_limits(cases(16.0), 4.0), Policy(fixed=stated, exact=True))} == {8.0, 16.0}
+
+
+def test_fleets_that_hold_the_widest_split_share_their_options() -> None:
+    # Eight tensor ranks in a domain of eight, stages of 4 layers up to four: 32 accelerators hold every split.
+    def fleet(count: float, **given: tuple[float, ...]) -> float:
+        return _told_apart(_limits(cases(count), 8.0), Policy(fixed=tuple(given.items()))).fleet
+
+    assert [fleet(count) for count in (1.0, 31.0, 32.0, 33.0, 4096.0)] == [1.0, 31.0, 32.0, 32.0, 32.0]
+    # Two tensor ranks and two stages, where no more are asked for.
+    assert fleet(4096.0, pp=(2.0,), tp=(1.0, 2.0)) == 4.0
+    # 16k tokens go over up to four ranks of 4k each.
+    long = cases(4096.0, seq=16_384.0)
+    assert _told_apart(_limits(long, 8.0), Policy()).fleet == 128.0
+    for one in (cases(31.0), cases(32.0), cases(512.0), long):
+        assert len(option_table(one, 8.0, Policy())) == len(_option_table(_limits(one, 8.0), Policy()))
 
 
 def test_what_a_run_states_is_taken_at_its_word() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -37,6 +37,9 @@ from hwmodel.specs.kernels import KernelCalibration, Machine
 from hwmodel.specs.stack import Stack
 from hwmodel.units import format_count
 
+if TYPE_CHECKING:
+    from hwmodel.predict.fastest import Kernels
+
 # FLOP/s of the best layout of a size of the ladder: by size, experts, accelerators, tokens and batch that are given.
 Rungs = dict[tuple[float, float, int, float | None, float | None], float]
 
@@ -58,7 +61,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     price: PriceSummary | None = None
     measured_level: float | None = None  # measured over predicted seconds of the user's own run
     notes: tuple[str, ...] = ()
-    rungs: Rungs | None = None  # kept where questions that differ in quantities alone are asked one after another
+    # Where many questions are asked one after another: the rungs of those that differ in quantities alone, and kernels.
+    rungs: Rungs | None = None
+    kept_kernels: Kernels | None = None
 
     @property
     def level(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -107,7 +108,11 @@ class Fleet:
         )
         billed = billed_hours(self.setting, shape)
         question = (cases, self.machine, self.precision, self.setting.stack, fixed, billed)
-        found = fastest(*question).evaluation if accelerators else evaluate(*question, laid)
+        kernels = self.setting.kept_kernels
+        if kernels is not None and laid is None:
+            found = kernels.search(shape, fixed, partial(fastest, *question)).evaluation
+        else:
+            found = fastest(*question).evaluation if accelerators else evaluate(*question, laid)
         self._last = (shape, float(cap[0]), found) if usual else last
         return found
 

@@ -11,6 +11,7 @@ import msgspec
 from hwmodel import laws
 from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics import shape as shapes
+from hwmodel.predict.fastest import Kernels
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.plan.closing import batch_of, check_mixture, size_of
 from hwmodel.solve.plan.objectives import finite
@@ -94,8 +95,8 @@ def closed_by_rate(setting: Setting) -> bool:
 class Closing:
     """Closes the points of one setting; what it found is kept, for points share sizes."""
 
-    def __init__(self, setting: Setting, draws: int) -> None:
-        self.setting = setting = msgspec.structs.replace(setting, rungs={})
+    def __init__(self, setting: Setting, draws: int, kernels: Kernels) -> None:
+        self.setting = setting = msgspec.structs.replace(setting, rungs={}, kept_kernels=kernels)
         self.draws = draws
         self.at_once = closes_at_once(setting)
         self.by_rate = self.at_once and closed_by_rate(setting)

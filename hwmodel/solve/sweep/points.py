@@ -9,6 +9,7 @@ import numpy as np
 
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import HwModelError
+from hwmodel.predict.fastest import Kernels
 from hwmodel.solve.plan.closing import BATCH_ROUNDS, near_batches
 from hwmodel.solve.plan.solver import measured
 from hwmodel.solve.question.parse import QUANTITIES, read_request
@@ -40,7 +41,8 @@ class Plans:
         self.space = space
         self.numbers = number_axes(space)
         self.others = tuple(axis for axis in space.axes if axis not in self.numbers)
-        self.searches = Searches(space.layouts)
+        self.kernels = Kernels()
+        self.searches = Searches(space.layouts, self.kernels)
         self._catalog: Catalog | None = None
         self._settings: dict[tuple[int, ...], Closing | Refused] = {}
 
@@ -76,7 +78,7 @@ class Plans:
             if len(self._settings) > MOST_SETTINGS:
                 self._settings = {}
             try:
-                self._settings[code] = Closing(self.setting(first), self.space.draws)
+                self._settings[code] = Closing(self.setting(first), self.space.draws, self.kernels)
             except HwModelError as error:
                 self._settings[code] = refused(error)
         return self._settings[code]

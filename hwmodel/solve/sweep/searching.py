@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from hwmodel.errors import HwModelError, InfeasibleError
 from hwmodel.physics.memory import peak_memory
 from hwmodel.physics.training import step
 from hwmodel.predict import recompute
-from hwmodel.predict.fastest import Fastest, fastest, fronts, kernel_of
+from hwmodel.predict.fastest import Fastest, Kernels, fastest, fronts
 from hwmodel.predict.footprint import footprint
 from hwmodel.predict.layouts import Cases, option_table
 from hwmodel.predict.optimism import with_search
@@ -38,9 +37,6 @@ WORDS = ("recompute", "offload", "schedule")  # columns of a found row that are 
 WHAT = "{what}"  # stands for the model in a refusal that several points share
 MOST_ROWS = 1 << 18  # layouts in memory at once
 MOST_CASES = 1 << 10  # searched at once where only their winners are kept
-# Layouts after which a search is compiled: as long takes the text for them as a compiler for the kernel. One that is
-# kept from before, or by another worker, is taken from the start.
-COMPILED_AFTER = 10_000_000
 MOST_KEPT = 1 << 18  # searches whose winners are remembered
 Case = tuple[float, float]  # accelerators, cap of the batch
 Asked = tuple[Machine, Precision, Stack, Policy, BilledHours]
@@ -111,13 +107,11 @@ def key_of(setting: Fleeted, shape: Shape) -> Key:
 class Searches:
     """Layouts of searches already made: the best of each case, or as many as a space asks for (see `Space.layouts`)."""
 
-    def __init__(self, layouts: str) -> None:
-        self.layouts = layouts
+    def __init__(self, layouts: str, kernels: Kernels) -> None:
+        self.layouts, self.kernels = layouts, kernels
         self.every = layouts == "all"
         self._found: dict[Key, dict[Case, Layouts | Refused]] = {}
         self._kept = 0
-        self._searched: Counter[tuple[Any, ...]] = Counter()  # layouts, by what one kernel serves
-        self._without: set[tuple[Any, ...]] = set()  # what no kernel was kept for
 
     def find(self, key: Key, cases: Iterable[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts of each case."""
@@ -143,17 +137,12 @@ class Searches:
 
     def _searched_for(self, key: Key, cases: Cases, asked: Asked, group: list[Case]) -> dict[Case, Layouts | Refused]:
         """The layouts asked for of each case, those that floors exclude never evaluated."""
-        kind = kernel_of(key.shape, key.policy)
-        make = self._searched[kind] > COMPILED_AFTER
-        compiled = make or kind not in self._without
         if self.layouts == "front":
-            found, rows = fronts(cases, *asked, compiled=compiled, make=make), pareto
+            search, rows = partial(fronts, cases, *asked), pareto
         else:
             few = 1 if self.layouts == "best" else int(self.layouts)
-            found, rows = fastest(cases, *asked, few, compiled=compiled, make=make), partial(few_of, count=few)
-        self._searched[kind] += found.tally.layouts
-        if not found.by_kernel:
-            self._without.add(kind)
+            search, rows = partial(fastest, cases, *asked, few), partial(few_of, count=few)
+        found = self.kernels.search(key.shape, key.policy, search)
         if self.layouts == "best":
             return _winners(key, found, group)
         return _several(key, found.evaluation, found.layouts, group, rows)

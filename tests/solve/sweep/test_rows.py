@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hwmodel as hm
+from hwmodel.predict import fastest as searches
 from hwmodel.solve.plan.answer import Plan
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.sweep import keeping, searching
@@ -241,7 +242,7 @@ def _by_text(search: Callable[..., Any], *given: Any, **how: Any) -> Any:
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_the_fastest_layouts_and_the_front_are_rows_of_all(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
-    monkeypatch.setattr(searching, "COMPILED_AFTER", -1)
+    monkeypatch.setattr(searches, "COMPILED_AFTER", -1)
     for name in () if compiled else ("fastest", "fronts"):
         monkeypatch.setattr(searching, name, partial(_by_text, getattr(searching, name)))
     axes = {"gpus": [f"{n}xH100" for n in (8, 16, 24, 40, 64, 96, 128)], "params": ["3B"]}
