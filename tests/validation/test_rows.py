@@ -126,6 +126,23 @@ def test_sharding_and_recompute_cells() -> None:
     assert recompute_words("0") == recompute_words("off") == ("none",)
 
 
+def test_memory_is_counted_in_the_unit_and_by_the_counter_that_a_row_names() -> None:
+    """By hand: a mebibyte is 1,048,576 bytes; nvidia-smi shows what the device holds, PyTorch's counters less."""
+    units = {"": 2**30, "GiB": 2**30, "GB": 1e9, "GB (decimal)": 1e9, "GB or GiB, not stated": 2**30, "MiB": 1048576,
+             "MB": 1e6}  # fmt: skip
+    for cell, size in units.items():
+        assert case_of(ROW | {"peak_mem_unit": cell}).memory_unit_bytes == size, cell
+    kinds = {"": "", "nvidia-smi": "device", "max_memory_reserved": "reserved", "Allocated": "allocated"}
+    for cell, kind in kinds.items():
+        assert case_of(ROW | {"peak_mem_kind": cell}).memory_kind == kind, cell
+    for column, cell in (("peak_mem_unit", "%"), ("peak_mem_kind", "guessed"), ("sequence_parallel", "perhaps")):
+        with pytest.raises(CellError, match=column):
+            case_of(ROW | {column: cell})
+    words = {"enabled": 1.0, "disabled": 0.0, "yes": 1.0, "off": 0.0, "": None}
+    for cell, flag in words.items():
+        assert case_of(ROW | {"sequence_parallel": cell}).sequence_parallel == flag, cell
+
+
 def test_recipes_are_those_of_the_catalog_by_any_of_their_names() -> None:
     """A cell and `--precision` mean the same by the same word."""
     catalog = load_catalog()

@@ -21,8 +21,6 @@ from hwmodel.validation.rows.tables import Row, measured, text
 from hwmodel.validation.rows.training_rows import METRICS, TrainingCase
 
 CONVENTIONS = {"causal": "causal", "full": "full", "hardware": "megatron-2021"}
-GIB = 2.0**30
-
 
 Cluster = tuple[str, float, str, str, float]
 
@@ -165,12 +163,10 @@ def _value(prepared: PreparedRows, place: int, metric: str, one: TrainingPredict
 
 
 def memory_value(prepared: PreparedRows, place: int, one: TrainingPrediction) -> float:
-    """Peak memory in the unit of the row: gibibytes, as allocators print, unless it says plainly that it counts decimal
-    ones."""
+    """Peak memory in the unit of the row."""
     case = prepared.cases[place]
     assert case is not None
-    decimal = text(prepared.rows[place], "peak_mem_unit").lower() == "gb"
-    return _memory_bytes(case, one) / (1e9 if decimal else GIB)
+    return _memory_bytes(case, one) / case.memory_unit_bytes
 
 
 def _memory_bytes(case: TrainingCase, one: TrainingPrediction) -> float:

@@ -57,6 +57,7 @@ class TrainingCase(msgspec.Struct, frozen=True, kw_only=True):
     recompute: tuple[str, ...]  # words of --recompute to search; empty: the usual ones
     offload: str  # word of --offload
     memory_kind: str  # what its peak memory counts; empty: not stated
+    memory_unit_bytes: float  # of `peak_mem_gb`
     convention: str
     scored: bool
     measured: dict[str, float]
@@ -125,24 +126,43 @@ def _offload(cell: str) -> str:
     return cell.lower() or NONE
 
 
-MEMORY_KINDS = ("allocated", "reserved", "device")
+# What a peak of memory counts, and how tools call it: PyTorch's counters of its allocator, what the driver shows.
+MEMORY_KINDS = {
+    "allocated": ("allocated", "max_memory_allocated"), "reserved": ("reserved", "max_memory_reserved"),
+    "device": ("device", "nvidia-smi", "rocm-smi", "amd-smi"),
+}  # fmt: skip
 
 
 def _memory_kind(cell: str) -> str:
     """What a peak counts: live tensors, what the allocator holds, or all that the device shows (as nvidia-smi)."""
-    kind = cell.lower()
-    if kind and kind not in MEMORY_KINDS:
+    name = cell.lower()
+    kind = next((kind for kind, names in MEMORY_KINDS.items() if name in names), "")
+    if name and not kind:
         raise CellError(f"peak_mem_kind {cell!r} is none of {', '.join(MEMORY_KINDS)}")
     return kind
 
 
-def _flag(cell: str) -> float | None:
-    name = cell.lower()
-    if name in ("yes", "true", "1", "on"):
-        return 1.0
-    if name in ("no", "false", "0", "off"):
-        return 0.0
-    return None
+_MEMORY_UNITS = {"gib": 2.0**30, "gb": 1e9, "mib": 2.0**20, "mb": 1e6}
+
+
+def _memory_unit_bytes(cell: str) -> float:
+    """Bytes of the unit of a row's peak of memory: gibibytes, as allocators print, where it does not plainly say
+    another. Raises CellError for what is no unit of memory."""
+    found = re.findall(r"\b[gm]i?b\b", cell.lower()) or ([] if cell else ["gib"])
+    if not found:
+        raise CellError(f"peak_mem_unit {cell!r} is none of GiB, GB, MiB, MB")
+    return _MEMORY_UNITS["gib" if "gib" in found else found[0]]
+
+
+_SAID = {"yes": 1.0, "true": 1.0, "1": 1.0, "on": 1.0, "enabled": 1.0,
+         "no": 0.0, "false": 0.0, "0": 0.0, "off": 0.0, "disabled": 0.0}  # fmt: skip
+
+
+def _flag(cell: str, name: str) -> float | None:
+    """1 or 0 as a cell says; None for a blank one. Raises CellError for other words."""
+    if cell and cell.lower() not in _SAID:
+        raise CellError(f"{name} is neither yes nor no: {cell!r}")
+    return _SAID.get(cell.lower())
 
 
 def _whole(value: float | None, name: str) -> float | None:
@@ -331,11 +351,12 @@ def case_of(row: Row) -> TrainingCase:
         seq_len=seq_len,
         global_batch=positive(row, "global_batch_seqs"),
         zero=zero_stage(stated(row, "zero_stage_or_fsdp")),
-        sequence_parallel=_flag(text(row, "sequence_parallel")),
+        sequence_parallel=_flag(text(row, "sequence_parallel"), "sequence_parallel"),
         recompute=recompute_words(stated(row, "recompute")),
         etp=_whole(positive(row, "etp"), "etp"),
         offload=_offload(stated(row, "offload")),
         memory_kind=_memory_kind(text(row, "peak_mem_kind")),
+        memory_unit_bytes=_memory_unit_bytes(text(row, "peak_mem_unit")),
         convention=text(row, "flops_convention").lower(),
         scored=text(row, "score").lower() != "no",
         measured=results,
