@@ -8,7 +8,7 @@ arrivals at a rate. All are means over requests; `spread` gives the 95th percent
 from __future__ import annotations
 
 from hwmodel.ops import Num, log, maximum, minimum, where
-from hwmodel.specs.serving import Engine, ServiceTerms
+from hwmodel.specs.serving import ClosedLoad, Engine, EnginePasses, ServiceTerms
 
 MANY = 16.0  # clients from which launch recipes of SGLang look for requests less often
 BUSIEST = 0.99  # share of its time that an engine spends on prompts at most: beyond it, waits have no mean
@@ -39,64 +39,61 @@ def balance_wait_steps(arrivals: Num, ranks: Num, engine: Engine) -> Num:
     return where(ranks > 1.0, round_steps * (1.0 + 0.5 * others) / (1.0 + others), 0.0)
 
 
-def closed_loop(
-    step_s: Num,
-    alone_s: Num,
-    service_s: Num,
-    capacity: Num,
-    clients: Num,
-    output_tokens: Num,
-    tokens_per_step: Num,
-    engine: Engine,
-    bulk_s: Num | None = None,
-    most_prompts: Num = 1e9,
-    rounds: Num = 10.0,
-    ranks: Num = 1.0,
-) -> ServiceTerms:
+def cycle_s(apart_s: Num, steps_s: Num, prompts_s: Num, met_s: Num = 0.0) -> Num:
+    """Seconds of one request of a closed loop, on an engine that stops its steps for prompts.
+
+    It spends `apart_s` in no step, and would spend `steps_s` in steps if no prompt came between. Those of the others
+    take `prompts_s` in all and come evenly over the time of a request: they keep the engine busy for `prompts_s` / T of
+    it, and hold up its steps. One that arrives by chance beside them waits `met_s` x busy / (1 - busy) (M/D/1: half a
+    prompt). So T = apart + (steps + met x busy) / (1 - busy), solved for the larger T, never below `prompts_s`.
+    """
+    whole = apart_s + steps_s + prompts_s
+    return 0.5 * (whole + maximum(whole * whole - 4.0 * (apart_s - met_s) * prompts_s, 0.0) ** 0.5)
+
+
+def closed_loop(at: EnginePasses, bulk_s: Num, load: ClosedLoad, engine: Engine) -> ServiceTerms:
     """A fixed number of clients on an aggregated engine, whose decode steps and prefills share the accelerators.
 
-    `step_s` is a decode step at the running batch, `alone_s` the prefill of one prompt on an idle engine,
-    `service_s` the engine time that one prompt costs the others, `bulk_s` that of one prompt among as many as a step
-    takes (default: a step for each). Every running request waits for the prefills of the others between its tokens; a
-    new one waits for the prefills in progress and for those that arrived with it, and for a place in the cache where
-    there are more clients than places.
+    Each request waits for the prompts of all others once, whether it waits for its first token or decodes (`cycle_s`);
+    a new one waits for the prefills in progress and for those that arrived with it, and for a place in the cache where
+    there are more clients than places. `bulk_s` is what one of many prompts that wait costs those behind it.
 
     A step takes in `most_prompts` prompts at most (its token budget over a prompt's tokens). Where prompts come faster
     than that, `most_prompts` x steps of an answer decode at once, TPOT stands at a step full of prompt, and the others
     wait for their first token.
     """
-    running = minimum(clients, capacity)
+    running = minimum(load.clients, load.places)
     others = maximum(running - 1.0, 0.0)
-    stall = stall_share(output_tokens, engine) * service_s
-    tpot = step_s / tokens_per_step + stall * minimum(others / output_tokens, most_prompts / tokens_per_step)
-    decode = maximum(output_tokens - 1.0, 0.0) * tpot
+    stall = stall_share(load.output_tokens, engine) * at.service_s
     # Clients that started together stay partly in step: a new prompt finds a share of the others before it, taken
     # together up to the tokens that a step may hold.
-    together = service_s + step_s if bulk_s is None else bulk_s
-    ahead = 0.5 * maximum(running - ranks, 0.0) * together
-    start = engine.burst / rounds * ahead
-    turn_s = tpot * tokens_per_step
-    unloaded = engine.request_s + alone_s + delay_steps(clients, engine) * turn_s
-    unloaded = unloaded + balance_wait_steps(running * tokens_per_step / output_tokens, ranks, engine) * turn_s
-    busy = minimum(others * stall / (unloaded + decode), 0.95)
-    later = (1.0 - 1.0 / rounds) * minimum(queue_wait_s(stall, busy), ahead)
-    first = unloaded + start + later
+    ahead = 0.5 * maximum(running - load.ranks, 0.0) * bulk_s
+    apart = engine.request_s + at.first_s + engine.burst / load.rounds * ahead
+    before = delay_steps(load.clients, engine)
+    before = before + balance_wait_steps(running * load.tokens_per_step / load.output_tokens, load.ranks, engine)
+    after = maximum(load.output_tokens - 1.0, 0.0) / load.tokens_per_step
+    prompts, steps = others * stall, (before + after) * at.step_s
+    # In the other rounds prompts meet by chance, and wait no longer than for half of the others.
+    later = 1.0 - 1.0 / load.rounds
+    cycle = minimum(cycle_s(apart, steps, prompts, 0.5 * later * stall), cycle_s(apart + later * ahead, steps, prompts))
+    free = maximum(1.0 - prompts / cycle, 1e-9)
+    turn = minimum(at.step_s / free, at.step_s + stall * load.most_prompts)
     # Little's law at one full step for so many prompts; those of the first round find half of the others before them.
-    turn = step_s / most_prompts + stall
-    first = maximum(first, running * turn - decode - 0.5 / rounds * others * turn)
-    inside = first + decode
-    overflow = (clients / running - 1.0) * inside
+    full = at.step_s / load.most_prompts + stall
+    inside = maximum(cycle, running * full - 0.5 / load.rounds * others * full)
+    decode = after * turn
+    overflow = (load.clients / running - 1.0) * inside
     rate = running / inside
     return ServiceTerms(
-        ttft_s=first + overflow,
-        tpot_s=tpot,
+        ttft_s=inside - decode + overflow,
+        tpot_s=turn / load.tokens_per_step,
         request_s=inside + overflow,
-        step_s=step_s,
-        prefill_s=alone_s,
+        step_s=at.step_s,
+        prefill_s=at.first_s,
         running=running,
-        waiting=maximum(clients - running, 0.0),
+        waiting=maximum(load.clients - running, 0.0),
         requests_per_s=rate,
-        utilisation=minimum(rate * service_s, 1.0),
+        utilisation=minimum(rate * at.service_s, 1.0),
     )
 
 

@@ -150,6 +150,31 @@ class ServingMemory(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes_per_sequence: Num
 
 
+class EnginePasses(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of the passes of one engine instance at its running batch, of which every regime of requests is made."""
+
+    step_s: Num  # a decode step
+    mixed_s: Num  # a step with the prompts that come meanwhile, or their pass alone where they have their own
+    first_s: Num  # the first pass of a prompt, its host counted
+    service_s: Num  # what one prompt costs the requests beside it
+
+
+class ClosedLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """A fixed number of clients of one engine instance, each of which asks again when it is answered.
+
+    `places` requests run at once, each gaining `tokens_per_step`; a step takes in `most_prompts` prompts. Each client
+    sends `rounds` requests in turn, all at once to begin with, to `ranks` attention-data ranks.
+    """
+
+    clients: Num
+    places: Num
+    output_tokens: Num
+    tokens_per_step: Num = 1.0
+    most_prompts: Num = 1e9
+    rounds: Num = 10.0
+    ranks: Num = 1.0
+
+
 class ServiceTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What users see. TPOT leaves the first token out; rates count one whole engine instance.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from hwmodel.physics import serving_queue as queue
-from hwmodel.specs.serving import Engine, ServiceTerms
+from hwmodel.specs.serving import ClosedLoad, Engine, EnginePasses, ServiceTerms
 
 # A fixed 10 ms, two steps until a token streams, half a prefill stalls the others, three times the usual burst.
 ENGINE = Engine(request_s=0.01, stream_steps=2.0, prefill_stall=0.5, burst=3.0)
@@ -26,29 +27,57 @@ def test_a_prompt_beside_which_nothing_decodes_takes_its_own_time() -> None:
     assert queue.stall_share(1e12, ENGINE) == near(0.5)
 
 
+def test_the_cycle_of_a_closed_loop() -> None:
+    """1 s in no step, 1.5 s of steps, 2 s of others' prompts: in 4 s half of the time is left for steps."""
+    assert queue.cycle_s(1.0, 1.5, 2.0) == near(4.0)  # 1 + 1.5 / (1 - 2 / 4)
+    assert queue.cycle_s(1.0, 1.5, 0.0) == near(2.5)
+    assert queue.cycle_s(0.0, 1.5, 2.0) == near(3.5)
+    # Without steps there is nothing to hold up: whichever lasts longer.
+    assert queue.cycle_s(1.0, 0.0, 2.0) == near(2.0)
+    assert queue.cycle_s(3.0, 0.0, 2.0) == near(3.0)
+    # Half a second for each time that it is busy: 1 + (1 + 0.5 x 0.5) / (1 - 0.5) = 3.5, with prompts of 1.75 s.
+    assert queue.cycle_s(1.0, 1.0, 1.75, 0.5) == near(3.5)
+
+
+# A quarter of a second fixed, two steps until a token streams.
+EVEN = Engine(request_s=0.25, stream_steps=2.0, prefill_stall=1.0, burst=1.0)
+PASSES = EnginePasses(step_s=0.0125, mixed_s=0.2375, first_s=0.15, service_s=0.225)
+FIVE = ClosedLoad(clients=5.0, places=5.0, output_tokens=101.0, tokens_per_step=2.0, rounds=1.0)
+
+
 def test_a_closed_loop_with_more_clients_than_places() -> None:
-    """Eleven clients, five places; a step of 20 ms makes two tokens, a prompt takes 100 ms alone and 60 of others."""
-    found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 11.0, 101.0, 2.0, ENGINE)
-    # Four others stall each 30 ms (and a 202nd of 60) once in 101 tokens.
-    prompt = stall(0.06, 101)
-    tpot = 0.01 + prompt * 4 / 101
-    assert found.tpot_s == near(tpot)
-    # 10 ms, 100 ms and two steps of two tokens each; of the first of ten rounds 3 x half of four prompts of 60 + 20 ms
-    # stand before.
-    unloaded, start = 0.11 + 2 * 2 * tpot, 3 * 0.5 / 10 * 4 * 0.08
-    busy = 4 * prompt / (unloaded + 100 * tpot)
-    later = 0.9 * 0.5 * prompt * busy / (1 - busy)  # one server in nine of ten rounds
-    inside = unloaded + start + later + 100 * tpot
-    assert found.requests_per_s == near(5 / inside)
-    assert found.ttft_s == near(unloaded + start + later + 6 / 5 * inside)  # six wait for five places
-    assert found.request_s == near(11 / 5 * inside)
+    """Eleven clients, five places, one round: half of the four others are read before, 50 ms each. 0.25 + 0.15 + 0.1 s
+    in no step, 2 + 50 steps of 12.5 ms make 0.65 s; four prompts of 0.225 s: 0.5 + 0.65 / (1 - 0.9 / 1.8) = 1.8."""
+    found = queue.closed_loop(PASSES, 0.05, replace(FIVE, clients=11.0), EVEN)
+    assert found.tpot_s == near(0.0125)  # twice as long a step gives two tokens
+    assert found.requests_per_s == near(5 / 1.8)
+    assert found.ttft_s == near(0.5 + 2 * 0.025 + 6 / 5 * 1.8)  # six wait for five places
+    assert found.request_s == near(11 / 5 * 1.8)
     assert (found.running, found.waiting) == (5.0, 6.0)
-    assert found.utilisation == near(5 / inside * 0.06)
+    assert found.utilisation == near(5 / 1.8 * 0.225)
+    assert (found.step_s, found.prefill_s) == (0.0125, 0.15)
+
+
+def test_prompts_of_later_rounds_meet_by_chance() -> None:
+    """Ten rounds, prompts of 0.5 s where many wait: a tenth of the second ahead makes 0.5 s in no step again. In nine
+    rounds of ten one waits half a prompt x busy / (1 - busy): T = 0.5 + (0.65 + 0.10125 x 0.9 / T) / (1 - 0.9 / T), or
+    T^2 - 2.05 T + 0.9 (0.5 - 0.10125) = 0: (2.05 + sqrt(2.767)) / 2 = 1.8567151 s."""
+    found = queue.closed_loop(PASSES, 0.5, replace(FIVE, rounds=10.0), EVEN)
+    turn = 0.0125 / (1 - 0.9 / 1.8567151)
+    assert found.request_s == pytest.approx(1.8567151, rel=1e-6)
+    assert found.tpot_s == pytest.approx(turn / 2, rel=1e-6)
+    assert found.ttft_s == pytest.approx(1.8567151 - 50 * turn, rel=1e-6)
+    # No longer than those ahead take: 0.02 s of bulk are 0.04 s ahead, 0.404 s in no step, and 0.036 s of chance.
+    few = queue.closed_loop(PASSES, 0.02, replace(FIVE, rounds=10.0), EVEN)
+    alone = queue.closed_loop(PASSES, 0.02, replace(FIVE, rounds=1.0), EVEN)
+    assert few.request_s == near(alone.request_s)  # 0.004 + 0.036 s of ten rounds are 0.04 s of one
 
 
 def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     """A step takes a fiftieth of a prompt: TPOT stands at a step full of prompt, the others wait for a first token."""
-    found = queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 101.0, 2.0, ENGINE, most_prompts=0.02)
+    full = EnginePasses(step_s=0.02, mixed_s=0.08, first_s=0.1, service_s=0.06)
+    load = replace(FIVE, rounds=10.0, most_prompts=0.02)
+    found = queue.closed_loop(full, 0.08, load, ENGINE)
     prompt = stall(0.06, 101)
     assert found.tpot_s == near(0.01 + prompt * 0.01)
     # Little's law at a second and a prompt for each of five; in the first of ten rounds half of the four others stand
@@ -57,23 +86,24 @@ def test_a_closed_loop_whose_steps_are_full_of_prompts() -> None:
     assert found.waiting == 0.0
 
 
-def test_a_closed_loop_counts_at_most_95_percent_as_busy() -> None:
-    """41 clients in 41 places; steps of 0.1 ms, 1 ms alone and 60 ms of others: 40 prompts of 30.3 ms in 1.245 s."""
-    found = queue.closed_loop(1e-4, 1e-3, 0.06, 41.0, 41.0, 101.0, 1.0, ENGINE)
+def test_a_closed_loop_that_prompts_keep_busy() -> None:
+    """41 clients, steps of 0.1 ms: 40 prompts of 30.3 ms keep the engine busy; what is left of the time holds 102 steps
+    and, in nine rounds of ten, half a prompt for each time that it is busy."""
+    load = ClosedLoad(clients=41.0, places=41.0, output_tokens=101.0)
+    at = EnginePasses(step_s=1e-4, mixed_s=0.0601, first_s=1e-3, service_s=0.06)
+    found = queue.closed_loop(at, 0.0601, load, ENGINE)
     prompt = stall(0.06, 101)
-    tpot = 1e-4 + prompt * 40 / 101
-    # 97 % of the time is spent on prompts; the wait is that of 95 %, 19 times half of one, in nine of ten rounds.
-    start = 3 * 0.5 / 10 * 40 * 0.0601
-    assert found.ttft_s == near(0.011 + 2 * tpot + start + 0.9 * 0.5 * prompt * 19)
-    # A step that takes many in at once does so: of 0.04 s a prompt, 20 stand before the mean one.
-    bulk = queue.closed_loop(1e-4, 1e-3, 0.06, 41.0, 41.0, 101.0, 1.0, ENGINE, bulk_s=0.04)
-    assert found.ttft_s - bulk.ttft_s == near(3 * 0.5 / 10 * 40 * 0.0201)
+    busy = 40 * prompt / found.request_s
+    assert 0.85 < busy < 1.0
+    apart = 0.011 + 3 * 0.5 / 10 * 40 * 0.0601
+    assert found.request_s == near(apart + (0.0102 + 0.9 * 0.5 * prompt * busy) / (1 - busy))
+    assert found.tpot_s == near(1e-4 / (1 - busy))
 
 
 @pytest.mark.parametrize(
     "found",
     [
-        queue.closed_loop(0.02, 0.1, 0.06, 5.0, 5.0, 1.0, 1.0, ENGINE),
+        queue.closed_loop(PASSES, 0.05, replace(FIVE, output_tokens=1.0), ENGINE),
         queue.static_batch(0.02, 0.1, 8.0, 1.0),
         queue.sent_at_once((0.02, 0.01), 0.06, 5.0, 5.0, 1.0, ENGINE),
         queue.pools(0.1, 0.06, 2.0, 0.02, 0.01, 8.0, 1.0, 1.0, ENGINE),

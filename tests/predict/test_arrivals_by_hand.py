@@ -24,9 +24,16 @@ from hwmodel.predict.service.arrivals import (
     prompts_of,
     step_prompts,
 )
-from hwmodel.predict.service.passes import Passes
 from hwmodel.predict.service.setting import ServiceSetting, Worker, on_layout
-from hwmodel.specs.serving import Engine, ServiceTerms, ServingFormats, ServingLayout, ServingLoad, Speculation
+from hwmodel.specs.serving import (
+    Engine,
+    EnginePasses,
+    ServiceTerms,
+    ServingFormats,
+    ServingLayout,
+    ServingLoad,
+    Speculation,
+)
 
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0)
 # Two attention ranks and two stages, steps of 4,096 tokens: four prompts each.
@@ -95,7 +102,7 @@ def test_the_batch_that_runs_at_a_rate(
     names = ("ttft_s", "tpot_s", "request_s", "step_s", "prefill_s", "waiting", "requests_per_s", "utilisation")
     for name, other in (
         ("capacity", lambda s: 64.0), ("step_s", lambda s, batch: 0.1 * batch),
-        ("passes", lambda s, batch: SimpleNamespace(step=0.1 * batch, service=0.05)),
+        ("passes", lambda s, batch: SimpleNamespace(step_s=0.1 * batch, service_s=0.05)),
         ("open_at", lambda s, batch: ServiceTerms(running=batch, **dict.fromkeys(names, 0.1 * batch))),
     ):  # fmt: skip
         monkeypatch.setattr(regimes, name, other)
@@ -176,9 +183,9 @@ def test_waits_between_decode_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen run in steps of 0.035 s, 25.305 at the tail in steps of 0.07; a prompt makes steps 0.1 and 0.2 s longer
     and costs the others 0.004 s, 1.99 times so beside answers of a hundred tokens."""
 
-    def passes(s: Any, batch: Any, step: Any) -> Passes:
-        return Passes(step=step, mixed=step + np.where(batch > 20.0, 0.2, 0.1), first=0.3 + 0.0 * batch,
-                      service=0.004 + 0.0 * batch)  # fmt: skip
+    def passes(s: Any, batch: Any, step: Any) -> EnginePasses:
+        return EnginePasses(step_s=step, mixed_s=step + np.where(batch > 20.0, 0.2, 0.1), first_s=0.3 + 0.0 * batch,
+                            service_s=0.004 + 0.0 * batch)  # fmt: skip
 
     monkeypatch.setattr(arrivals, "passes", passes)
     monkeypatch.setattr(arrivals, "mixed_s", lambda s, running, load: np.where(running > 20.0, 0.5, np.nan))

@@ -16,9 +16,17 @@ from round_machine import MACHINE, SHAPE
 
 from hwmodel.physics import serving_queue as queue
 from hwmodel.predict.service import passes, regimes
-from hwmodel.predict.service.passes import Passes
 from hwmodel.predict.service.setting import ServiceSetting, Worker
-from hwmodel.specs.serving import Engine, ServingFormats, ServingLayout, ServingLoad, ServingMemory, Speculation
+from hwmodel.specs.serving import (
+    ClosedLoad,
+    Engine,
+    EnginePasses,
+    ServingFormats,
+    ServingLayout,
+    ServingLoad,
+    ServingMemory,
+    Speculation,
+)
 
 LOAD = ServingLoad(prompt_tokens=1024.0, output_tokens=100.0, rounds=5.0)
 ENGINE = Engine(step_tokens=4096.0, max_running=16.0)
@@ -52,10 +60,11 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room for 32; a step of a hundredth of a second a request; prompts of 0.3 s, half of it more for each beside."""
     for name, other in {
         "capacity": lambda s: 32.0,
-        "decoding": lambda s, running: running - 2.0,
-        "passes": lambda s, running, inside=0.0: Passes(
-            step=running, mixed=inside, first=running + 100.0, service=0.05
+        "decoding": lambda s, running, before=0.0: running - 2.0 - before,
+        "passes": lambda s, running, together=0.0: EnginePasses(
+            step_s=running, mixed_s=together, first_s=running + 100.0, service_s=0.05
         ),
+        "prompts_together": lambda s, running, before=0.0: running + before,
         "bulk_s": lambda s, running: running / 1000.0,
         "step_s": lambda s, running: 0.01 * running,
         "prompt_s": lambda shape, w, load, prompts=1.0: 0.15 * (1.0 + prompts),
@@ -70,12 +79,14 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("rounds")
 def test_a_closed_loop() -> None:
-    # Of 40 clients 32 run and 30 decode.
+    # Of 40 clients 32 run; they wait a step, 29 decode.
     found: Any = regimes.closed(setting())
-    assert (found.step_s, found.alone_s, found.service_s, found.bulk_s) == (30.0, 130.0, 0.05, 0.03)
-    assert (found.capacity, found.clients, found.output_tokens, found.tokens_per_step) == (32.0, 40.0, 100.0, 1.75)
-    assert (found.most_prompts, found.rounds, found.ranks, found.engine) == (7.0, 5.0, 2.0, ENGINE)
-    assert regimes.closed(setting(clients=10.0)).step_s == 8.0
+    assert found.at == EnginePasses(step_s=29.0, mixed_s=33.0, first_s=129.0, service_s=0.05)
+    assert (found.bulk_s, found.engine) == (0.029, ENGINE)
+    assert found.load == ClosedLoad(
+        clients=40.0, places=32.0, output_tokens=100.0, tokens_per_step=1.75, most_prompts=7.0, rounds=5.0, ranks=2.0
+    )
+    assert regimes.closed(setting(clients=10.0)).at.step_s == 7.0
 
 
 @pytest.mark.usefixtures("rounds")
@@ -193,6 +204,9 @@ def test_how_many_prompts_a_step_takes_in() -> None:
     assert passes.prompts_together(one, 800.0) == pytest.approx(3.5)
     assert passes.prompts_together(one, 8000.0) == 4.0
     assert passes.prompts_together(one, 8.0) == 1.0
+    # Sixteen steps of 1.75 tokens before the first are 28 tokens more: 1,400 / 128 prompts, 500 of 640 decode.
+    assert passes.prompts_together(one, 800.0, 16.0) == pytest.approx(1400 / 128 / 4)
+    assert passes.decoding(one, 640.0, 16.0) == pytest.approx(500.0)
 
 
 def test_capacity_is_room_up_to_the_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,29 +266,29 @@ def test_seconds_of_passes(said: dict[str, Any]) -> None:
 def test_what_a_prompt_costs_those_beside_it(said: dict[str, Any]) -> None:
     # A mixed step is 3.75 - 2.5 s longer, for one prompt on each of two ranks and stages.
     found = passes.passes(setting(), 8.0)
-    assert found == Passes(step=2.5, mixed=3.75, first=6.0, service=1.25 / 4)
+    assert found == EnginePasses(step_s=2.5, mixed_s=3.75, first_s=6.0, service_s=1.25 / 4)
     assert said["first_pass_s"].pass_s == 3.75
     assert (said["first_pass_s"].new_tokens, said["mixed_terms"].batch) == (1024.0, 8.0)
-    # 800 inside bring 3.5 prompts to each rank and stage; a step that is known is taken.
-    found = passes.passes(setting(), 8.0, 800.0, step=3.0)
-    assert (found.step, found.service) == (3.0, pytest.approx(0.75 / 14))
+    # 3.5 prompts on each rank and stage; a step that is known is taken.
+    found = passes.passes(setting(), 8.0, 3.5, step=3.0)
+    assert (found.step_s, found.service_s) == (3.0, pytest.approx(0.75 / 14))
     assert said["mixed_terms"].prompts == pytest.approx(3.5)
-    assert passes.passes(setting(), 8.0, step=4.0).service == 0.0
+    assert passes.passes(setting(), 8.0, step=4.0).service_s == 0.0
 
 
 def test_prompts_that_have_passes_of_their_own(said: dict[str, Any]) -> None:
     # Four seconds and a quarter more of drafts, which is longer than what a mixed step adds.
     apart = setting(worker=replace(worker(tp=4.0, dp=2.0, pp=2.0), engine=replace(ENGINE, prefills_apart=1.0)))
-    found = passes.passes(apart, 8.0, 800.0)
-    assert (found.mixed, found.service) == (5.0, pytest.approx(5.0 / 14))
+    found = passes.passes(apart, 8.0, 3.5)
+    assert (found.mixed_s, found.service_s) == (5.0, pytest.approx(5.0 / 14))
     assert said["prefill_s"].prompts == pytest.approx(3.5)
     # Of a column that engine alone.
     both = replace(apart.worker, engine=replace(ENGINE, prefills_apart=np.array([0.0, 1.0])))
     found = passes.passes(setting(worker=both), 8.0)
-    assert found.mixed.tolist() == [3.75, 5.0]
-    assert found.service.tolist() == [1.25 / 4, 5.0 / 4]
+    assert found.mixed_s.tolist() == [3.75, 5.0]
+    assert found.service_s.tolist() == [1.25 / 4, 5.0 / 4]
     # A mixed step that adds more than the pass alone still costs what it adds.
-    assert passes.passes(apart, 8.0, step=-4.0).service == pytest.approx(7.75 / 4)
+    assert passes.passes(apart, 8.0, step=-4.0).service_s == pytest.approx(7.75 / 4)
 
 
 def test_ends_of_the_room(monkeypatch: pytest.MonkeyPatch) -> None:

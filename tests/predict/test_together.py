@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -56,7 +57,7 @@ def drawn(model: str, seed: int) -> tuple[list[ServiceSetting], list[LayoutRows]
 
 def all_of(s: ServiceSetting, batch: np.ndarray) -> list[np.ndarray]:
     alone = prompt_s(s.shape, s.worker, s.load, 1.0 + 0.0 * batch)
-    return [column(x) + 0.0 * batch for x in (*passes(s, batch), room(s), alone)]
+    return [column(x) + 0.0 * batch for x in (*msgspec.structs.astuple(passes(s, batch)), room(s), alone)]
 
 
 @pytest.mark.parametrize("model", ["deepseek-v3", "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3.2", "mixtral-8x7b"])

@@ -79,8 +79,8 @@ def test_prompts_that_come_together_share_a_step() -> None:
     assert prompts_together(long, 8.0) == pytest.approx(8192.0 / 8000.0)
     assert prompts_together(setting(Engine(), 1000.0, 400.0, 8.0), 8.0) == 1.0
     both, one = passes(short, 8.0), passes(setting(Engine(), 1000.0, 400.0, 8.0), 8.0)
-    assert both.service == pytest.approx((mixed_s(short, 8.0, prompts=2.0) - step_s(short, 8.0)) / 2.0)
-    assert both.service < one.service  # experts that one prompt has read serve the other
+    assert both.service_s == pytest.approx((mixed_s(short, 8.0, prompts=2.0) - step_s(short, 8.0)) / 2.0)
+    assert both.service_s < one.service_s  # experts that one prompt has read serve the other
 
 
 def test_passes_of_their_own_cost_a_whole_reading_of_the_weights() -> None:
@@ -88,9 +88,9 @@ def test_passes_of_their_own_cost_a_whole_reading_of_the_weights() -> None:
     apart = setting(Engine(prefills_apart=1.0), 1000.0, 1000.0, 8.0)
     mixed = setting(Engine(), 1000.0, 1000.0, 8.0)
     alone = prompt_s(apart.shape, apart.worker, apart.load)
-    assert passes(apart, 8.0).service == pytest.approx(alone)
-    assert passes(apart, 8.0).service > passes(mixed, 8.0).service
-    assert passes(apart, 8.0).mixed < passes(mixed, 8.0).mixed
+    assert passes(apart, 8.0).service_s == pytest.approx(alone)
+    assert passes(apart, 8.0).service_s > passes(mixed, 8.0).service_s
+    assert passes(apart, 8.0).mixed_s < passes(mixed, 8.0).mixed_s
     # Those that wait share passes of 8,192 tokens, in which nothing decodes.
     w = apart.worker
     at = (apart.shape, w.machine, w.formats, w.layout, w.engine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -32,7 +33,15 @@ from hwmodel.physics.serving_queue import closed_loop, open_loop_at, pools, runn
 from hwmodel.physics.shape import forward_flop_per_token
 from hwmodel.predict.columns import stack
 from hwmodel.predict.formats import formats_of
-from hwmodel.specs.serving import Engine, ServingLayout, ServingLoad, ServingMemory, Speculation
+from hwmodel.specs.serving import (
+    ClosedLoad,
+    Engine,
+    EnginePasses,
+    ServingLayout,
+    ServingLoad,
+    ServingMemory,
+    Speculation,
+)
 
 MODELS = ("llama-3.1-8b", "llama-3.1-70b", "deepseek-v3", "gpt-oss-120b", "mixtral-8x7b", "llama-2-7b")
 
@@ -195,9 +204,11 @@ def test_speculation() -> None:
 
 def test_closed_loop_obeys_littles_law_and_queues_beyond_the_cache() -> None:
     engine = Engine()
-    s = closed_loop(0.02, 0.1, 0.05, 1e9, 32.0, 300.0, 1.0, engine)
+    at = EnginePasses(step_s=0.02, mixed_s=0.07, first_s=0.1, service_s=0.05)
+    load = ClosedLoad(clients=32.0, places=1e9, output_tokens=300.0)
+    s = closed_loop(at, 0.07, load, engine)
     assert s.requests_per_s * s.request_s == pytest.approx(32.0)
-    full = closed_loop(0.02, 0.1, 0.05, 16.0, 32.0, 300.0, 1.0, engine)
+    full = closed_loop(at, 0.07, msgspec.structs.replace(load, places=16.0), engine)
     assert full.running == 16.0
     assert full.requests_per_s * full.request_s == pytest.approx(32.0)
     assert full.ttft_s > 300 * 0.02
@@ -243,7 +254,8 @@ def test_golden_time_per_token(case) -> None:
     layout = ServingLayout(tp=tp)
     step = decode_terms(shape, m, formats, layout, engine, clients, load.mean_context).total_s
     mixed = mixed_terms(shape, m, formats, layout, engine, clients, load).total_s
-    s = closed_loop(step, mixed, mixed - step, 1e9, clients, load.output_tokens, 1.0, engine)
+    at = EnginePasses(step_s=step, mixed_s=mixed, first_s=mixed, service_s=mixed - step)
+    s = closed_loop(at, mixed, ClosedLoad(clients=clients, places=1e9, output_tokens=load.output_tokens), engine)
     assert 1e3 * s.tpot_s == pytest.approx(measured_ms, rel=error)
 
 

@@ -172,16 +172,16 @@ def _loaded(s: ServiceSetting, spread: ArrivalSpread, batch: Column, step: Colum
     engine, output, gain = s.worker.engine, s.load.output_tokens, s.gain
     tail = spread.tail(batch)
     at, late_at = passes(s, batch, step=step), passes(s, tail, step=step_tail)
-    first, service = column(at.first), column(at.service)
+    first, service = column(at.first_s), column(at.service_s)
     mean = open_loop_at(step, first, service, batch, output, gain, engine)
     stall, busy = stall_share(output, engine) * service, column(mean.utilisation)
     factor = 1.0 + spread.prompt_variance  # waits grow with the second moment of what is waited for
     alone = engine.request_s + first + engine.stream_steps * column(mean.tpot_s) * gain
     ttft = alone + factor * column(queue_wait_s(stall, busy))
-    late = alone + column(late_at.mixed - at.mixed)
+    late = alone + column(late_at.mixed_s - at.mixed_s)
     late = late + factor * column(queue_wait_tail_s(stall, busy, spread.percentile))
     if spread.longer is not None:
-        late = late + column(mixed_s(s, tail, spread.longer)) - column(late_at.mixed)
+        late = late + column(mixed_s(s, tail, spread.longer)) - column(late_at.mixed_s)
     return Loaded(
         tpot_s=column(mean.tpot_s), tpot_tail_s=step_tail / gain + stall * tail / output, ttft_s=ttft,
         ttft_tail_s=np.maximum(late, ttft), requests_per_s=column(mean.requests_per_s), prefill_share=busy,

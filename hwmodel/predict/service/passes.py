@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from hwmodel.ops import Num, maximum, minimum, where
@@ -22,7 +20,7 @@ from hwmodel.physics.serving import (
 )
 from hwmodel.physics.serving_memory import pool_ends
 from hwmodel.predict.service.setting import ServiceSetting, Worker
-from hwmodel.specs.serving import DecodeTerms, ServingLoad, ServingMemory
+from hwmodel.specs.serving import DecodeTerms, EnginePasses, ServingLoad, ServingMemory
 from hwmodel.specs.shape import Shape
 
 
@@ -60,11 +58,13 @@ def most_prompts(setting: ServiceSetting) -> Num:
     return step_budget(w.engine, new) / new * w.layout.dp * w.layout.pp
 
 
-def decoding(setting: ServiceSetting, running: Num) -> Num:
-    """Of `running` requests those that decode at once: prompts come in no faster than steps take them, and the first
-    token of each comes with its prompt."""
-    later = maximum(setting.load.output_tokens - 1.0, 0.0)
-    return maximum(minimum(running, later * most_prompts(setting) / setting.gain), 1.0)
+def decoding(setting: ServiceSetting, running: Num, before: Num = 0.0) -> Num:
+    """Of `running` requests those that decode at once: each waits `before` steps for its first token, prompts come in
+    no faster than steps take them, and the first token of each comes with its prompt."""
+    output, gain = setting.load.output_tokens, setting.gain
+    later = maximum(output - 1.0, 0.0)
+    beside = running * output / (output + before * gain)
+    return maximum(minimum(beside, later * most_prompts(setting) / gain), 1.0)
 
 
 def step_terms(setting: ServiceSetting, running: Num) -> DecodeTerms:
@@ -86,11 +86,11 @@ def mixed_s(setting: ServiceSetting, running: Num, load: ServingLoad | None = No
     return mixed_terms(*at, setting.verified).total_s * setting.drafting
 
 
-def prompts_together(setting: ServiceSetting, running: Num) -> Num:
-    """Prompts that share a step on each rank and stage: as many as come while `running` requests gain a step's tokens,
-    as far as its budget goes; at least the one that is looked at."""
-    layout = setting.worker.layout
-    coming = minimum(running * setting.gain / setting.load.output_tokens, most_prompts(setting))
+def prompts_together(setting: ServiceSetting, running: Num, before: Num = 0.0) -> Num:
+    """Prompts that share a step on each rank and stage: as many as come in a step of `running` requests, each of which
+    waits `before` steps for its first token, as far as its budget goes; at least the one that is looked at."""
+    layout, gain = setting.worker.layout, setting.gain
+    coming = minimum(running * gain / (setting.load.output_tokens + before * gain), most_prompts(setting))
     return maximum(coming / (layout.dp * layout.pp), 1.0)
 
 
@@ -99,22 +99,11 @@ def first_s(shape: Shape, w: Worker, pass_s: Num, new_tokens: Num) -> Num:
     return first_pass_s(shape, w.formats, w.layout, w.engine, pass_s, new_tokens)
 
 
-class Passes(NamedTuple):
-    """Seconds at a running batch: a decode step; a step with the prompts that come meanwhile in it, or their pass alone
-    where prompts have passes of their own; the first pass of a prompt, its host counted; and what one prompt costs the
-    requests beside it. A prompt holds each pipeline stage for its share of the pass alone, and the ranks of
-    attention-data parallelism take one each."""
-
-    step: Num
-    mixed: Num
-    first: Num
-    service: Num
-
-
-def passes(setting: ServiceSetting, running: Num, inside: Num | None = None, step: Num | None = None) -> Passes:
-    """The passes of one engine instance that decodes `running` requests and prefills between; `inside` counts those
-    too that wait for their first token, `step` is the decode step where it is known."""
-    w, together = setting.worker, prompts_together(setting, running if inside is None else inside)
+def passes(setting: ServiceSetting, running: Num, together: Num | None = None, step: Num | None = None) -> EnginePasses:
+    """The passes of one engine instance that decodes `running` requests and prefills between, `together` prompts on
+    each rank and stage (as many as come to those that run); `step` is the decode step where it is known."""
+    w = setting.worker
+    together = prompts_together(setting, running) if together is None else together
     step = step_s(setting, running) if step is None else step
     mixed = mixed_s(setting, running, prompts=together)
     longer = maximum(mixed - step, 0.0)
@@ -123,7 +112,8 @@ def passes(setting: ServiceSetting, running: Num, inside: Num | None = None, ste
         alone = prompt_s(setting.shape, w, setting.load, together) * setting.drafting
         mixed, longer = where(apart > 0, alone, mixed), where(apart > 0, maximum(alone, longer), longer)
     service = longer / (together * w.layout.dp * w.layout.pp)
-    return Passes(step, mixed, first_s(setting.shape, w, mixed, setting.load.new_tokens), service)
+    first = first_s(setting.shape, w, mixed, setting.load.new_tokens)
+    return EnginePasses(step_s=step, mixed_s=mixed, first_s=first, service_s=service)
 
 
 def bulk_s(setting: ServiceSetting, running: Num) -> Num:

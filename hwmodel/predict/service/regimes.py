@@ -17,6 +17,7 @@ from hwmodel.predict.service.passes import (
     most_prompts,
     passes,
     prompt_s,
+    prompts_together,
     step_s,
     transfer_s,
 )
@@ -29,7 +30,7 @@ from hwmodel.predict.service.setting import (
     STATIC,
     ServiceSetting,
 )
-from hwmodel.specs.serving import ServiceTerms
+from hwmodel.specs.serving import ClosedLoad, ServiceTerms
 
 # Rounds in which a batch and the step that it makes settle: each changes the other little, a few suffice.
 ROUNDS = 6
@@ -39,24 +40,14 @@ PACE = 0.9  # share of its time that a prefill worker works where its number is 
 def closed(s: ServiceSetting) -> ServiceTerms:
     """A fixed number of clients on one engine that prefills and decodes."""
     places, engine = capacity(s), s.worker.engine
-    running = minimum(s.clients, places)
-    decode = decoding(s, running)
-    at, bulk = passes(s, decode, running), bulk_s(s, decode)
-    output, most = s.load.output_tokens, most_prompts(s)
-    return queue.closed_loop(
-        at.step,
-        at.first,
-        at.service,
-        places,
-        s.clients,
-        output,
-        s.gain,
-        engine,
-        bulk,
-        most,
-        s.load.rounds,
-        s.worker.layout.dp,
-    )
+    running, before = minimum(s.clients, places), queue.delay_steps(s.clients, engine)
+    decode = decoding(s, running, before)
+    at = passes(s, decode, prompts_together(s, running, before))
+    load = ClosedLoad(
+        clients=s.clients, places=places, output_tokens=s.load.output_tokens, tokens_per_step=s.gain,
+        most_prompts=most_prompts(s), rounds=s.load.rounds, ranks=s.worker.layout.dp,
+    )  # fmt: skip
+    return queue.closed_loop(at, bulk_s(s, decode), load, engine)
 
 
 def static(s: ServiceSetting) -> ServiceTerms:
@@ -72,8 +63,8 @@ def saturated(s: ServiceSetting) -> ServiceTerms:
     places, engine = capacity(s), s.worker.engine
     share = where(s.limited > 0, engine.limited_share, 1.0)
     running = decoding(s, places)
-    at = passes(s, running, places)
-    return queue.saturated(at.step, at.mixed, at.service, running, s.load.output_tokens, s.gain, engine, share)
+    at = passes(s, running, prompts_together(s, places))
+    return queue.saturated(at.step_s, at.mixed_s, at.service_s, running, s.load.output_tokens, s.gain, engine, share)
 
 
 def at_once(s: ServiceSetting) -> ServiceTerms:
@@ -88,7 +79,7 @@ def at_once(s: ServiceSetting) -> ServiceTerms:
 def open_at(s: ServiceSetting, batch: Num) -> ServiceTerms:
     """Poisson arrivals at the rate that keeps `batch` requests running on average."""
     at = passes(s, batch)
-    return queue.open_loop_at(at.step, at.first, at.service, batch, s.load.output_tokens, s.gain, s.worker.engine)
+    return queue.open_loop_at(at.step_s, at.first_s, at.service_s, batch, s.load.output_tokens, s.gain, s.worker.engine)
 
 
 def opened(s: ServiceSetting) -> ServiceTerms:
@@ -99,8 +90,8 @@ def opened(s: ServiceSetting) -> ServiceTerms:
     carried: Num = 1.0
     for _ in range(ROUNDS):
         at = passes(s, running)
-        slope = maximum(at.step - base, 0.0) / maximum(running - 1.0, 1e-3)
-        asked, carried = queue.running_at((base - slope, slope), at.service, s.rate, output, s.gain, engine)
+        slope = maximum(at.step_s - base, 0.0) / maximum(running - 1.0, 1e-3)
+        asked, carried = queue.running_at((base - slope, slope), at.service_s, s.rate, output, s.gain, engine)
         carried = where(asked <= places, carried, 0.0)
         running = minimum(maximum(asked, 1.0), places)
     found = open_at(s, running)
