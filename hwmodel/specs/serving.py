@@ -160,19 +160,15 @@ class EnginePasses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClosedLoad(msgspec.Struct, frozen=True, kw_only=True):
-    """A fixed number of clients of one engine instance, each of which asks again when it is answered.
-
-    `places` requests run at once, each gaining `tokens_per_step`; a step takes in `most_prompts` prompts. Each client
-    sends `rounds` requests in turn, all at once to begin with, to `ranks` attention-data ranks.
-    """
+    """A fixed number of clients of one engine instance, each of which asks again when it is answered."""
 
     clients: Num
-    places: Num
-    output_tokens: Num
-    tokens_per_step: Num = 1.0
-    most_prompts: Num = 1e9
-    rounds: Num = 10.0
-    ranks: Num = 1.0
+    places: Num  # requests that run at once at most
+    output_tokens: Num  # of an answer
+    tokens_per_step: Num = 1.0  # that a running request gains
+    most_prompts: Num = 1e9  # that a step takes in on all ranks and stages
+    rounds: Num = 10.0  # requests that each client sends in turn, all clients at once to begin with
+    ranks: Num = 1.0  # of attention-data parallelism
 
 
 class ServiceTerms(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,8 @@ PLANTED = (
            "queue = 0.5 * prefill_service_s * maximum(", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
            "return 1.0 * service_s * waiting_share", "physics serving"),
+    _fault("physics/serving_queue.py", "4.0 * (apart_s - met_s) * prompts_s", "4.0 * apart_s * prompts_s",
+           "physics serving"),
     _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "predict serving"),
     _fault(LAYER, '"cp_b": context_parallel(block, 2.0 * tokens,', '"cp_b": context_parallel(block, 1.0 * tokens,'),
     _fault("physics/collectives.py", "where(net.torus > 0, 2.0 * net.torus_axes, 1.0)",

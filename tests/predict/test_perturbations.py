@@ -135,9 +135,29 @@ def test_longer_prompts_wait_longer(catalog: Path) -> None:
         assert after < before * 1.01
 
 
-def test_longer_answers_take_longer(catalog: Path) -> None:
-    """From a few tens of tokens on; below, the prompts of sixteen clients are all that the engine does."""
-    assert_falls([served(catalog, concurrency=16, output=n).request_s for n in (30, 31, 100, 333, 1000, 3001)][::-1])
+SHORT = ({}, {"model": "experts-32"}, {"engine": "sglang"}, {"input": 9000, "engine": "vllm"})
+
+
+@pytest.mark.parametrize("asked", SHORT)
+def test_longer_answers_take_longer(catalog: Path, asked: dict[str, Any]) -> None:
+    """From the first token on, though prompts are then all that the engine does."""
+    lengths = (1, 2, 3, 5, 8, 13, 20, 30, 31, 60, 100, 333, 1000, 3001)
+    assert_falls([served(catalog, **{"concurrency": 16, "output": n} | asked).request_s for n in lengths][::-1])
+
+
+@pytest.mark.parametrize("engine", ["generic", "vllm", "trtllm"])
+@pytest.mark.parametrize(("prompt", "output"), [(4000, 1), (9000, 2), (30000, 4), (1000, 20)])
+def test_more_clients_of_short_answers_are_served_no_slower_in_all(
+    catalog: Path, engine: str, prompt: int, output: int
+) -> None:
+    """Where most of a request's time goes before its first token, prompts of the others do not all fall into the rest
+    of it; what is lost to chance near the capacity is a twentieth at most."""
+    asked = {"engine": engine, "input": prompt, "output": output, "tp": 1, "precision": "bf16"}
+    found = [served(catalog, concurrency=n, **asked) for n in (*ODD, 255, 511)]
+    for times in ([one.ttft_s.value for one in found], [one.tpot_s.value for one in found]):
+        assert_falls(times[::-1])
+    rates = [one.requests_per_s for one in found]
+    assert all(rate > 0.95 * max(rates[: i + 1]) for i, rate in enumerate(rates)), rates
 
 
 def test_pools_of_more_workers_or_places_never_wait_longer(catalog: Path) -> None:

@@ -101,7 +101,9 @@ def test_passes_of_their_own_cost_a_whole_reading_of_the_weights() -> None:
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
-@pytest.mark.parametrize(("clients", "output"), [(256.0, 1.0), (256.0, 8.0), (32.0, 1.0), (64.0, 1000.0)])
+@pytest.mark.parametrize(
+    ("clients", "output"), [(256.0, 1.0), (256.0, 8.0), (32.0, 1.0), (64.0, 1000.0), (4096.0, 1.0), (4096.0, 4.0)]
+)
 def test_a_longer_prompt_is_not_answered_sooner(engine: str, clients: float, output: float) -> None:
     """Polls and streams wait for steps as long as the prompts in them make them, however short these are."""
     c = serving_calibration()
@@ -109,4 +111,4 @@ def test_a_longer_prompt_is_not_answered_sooner(engine: str, clients: float, out
     one = setting(engine_of(c, engine, 0.0, "blackwell", "fp8-block"), 100.0, output, clients)
     s = msgspec.structs.replace(one, load=ServingLoad(prompt_tokens=prompts, output_tokens=output))
     found = np.asarray(closed(s).ttft_s)
-    assert (found >= 0.995 * np.maximum.accumulate(found)).all()
+    assert (found >= np.maximum.accumulate(found) * (1.0 - 1e-9)).all()
