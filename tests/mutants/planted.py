@@ -29,8 +29,6 @@ PLANTED = (
            "queue = 0.5 * prefill_service_s * maximum(", "physics serving"),
     _fault("physics/serving_queue.py", "return 0.5 * service_s * waiting_share",
            "return 1.0 * service_s * waiting_share", "physics serving"),
-    _fault("physics/serving_queue.py", "4.0 * (apart_s - met_s) * prompts_s", "4.0 * apart_s * prompts_s",
-           "physics serving"),
     _fault("predict/service/cost.py", "prompts * layout.dp * layout.pp)", "prompts * layout.pp)", "predict serving"),
     _fault(LAYER, '"cp_b": context_parallel(block, 2.0 * tokens,', '"cp_b": context_parallel(block, 1.0 * tokens,'),
     _fault("physics/collectives.py", "where(net.torus > 0, 2.0 * net.torus_axes, 1.0)",
@@ -53,4 +51,7 @@ PLANTED = (
     _fault(SCHEDULE, "behind = layout.pp - 1.0\n    plain", "behind = layout.pp\n    plain"),
     _fault(FORMULAS, "2.0 * micro_batches * vpp * (1.0 - overlap)", "2.0 * micro_batches * vpp * overlap"),
     _fault(MEMORY, "in_flight(stage, layout, of_all.micro_batches, stack)", "of_all.micro_batches"),
+    # What requests that meet by chance wait.
+    _fault("physics/serving_queue.py", "4.0 * (apart_s - met_s) * prompts_s", "4.0 * apart_s * prompts_s",
+           "physics serving"),
 )  # fmt: skip
