@@ -151,7 +151,8 @@ class ServingMemory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnginePasses(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of the passes of one engine instance at its running batch, of which every regime of requests is made."""
+    """Seconds of the passes of one engine instance at its running batch, of which every regime of requests is made. A
+    prompt holds each pipeline stage for its share of a pass alone, and attention-data ranks take one each."""
 
     step_s: Num  # a decode step
     mixed_s: Num  # a step with the prompts that come meanwhile, or their pass alone where they have their own
