@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hwmodel.solve.budget import enough as enoughs
 from hwmodel.solve.budget.enough import accelerators_enough
 from hwmodel.solve.plan.solver import prepare
 from hwmodel.solve.run.solved import Solved
@@ -54,3 +57,36 @@ def test_more_certainty_asks_for_more() -> None:
     assert accelerators_enough(solved, WORK_S / 210.0, 0.9) == 320
     # 400 x 1.5 = 600 are beyond 8 x 64.
     assert accelerators_enough(solved, WORK_S / 400.0, 0.9) is None
+
+
+def test_fleets_whose_speed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan runs at twice what is predicted of it, which then holds for every fleet: 16 accelerators at 3,200 tokens
+    a second for ten days. Failures make it half as long again, at P90 twice."""
+
+    def fleet(setting: str, count: int, *_crew: str) -> Any:
+        longer, own = {"P50": 1.5, "P90": 2.0}, (setting, count, counts.index(count))
+        return SimpleNamespace(
+            given_rate=lambda params, shape: None, doubt_of=lambda evaluation, case: (setting, count, case),
+            elapsed_over_productive=lambda n, doubt, z: longer[z] if (n, doubt) == (1e9, own) else 9.0,
+        )  # fmt: skip
+
+    day, counts = 86400.0, [8, 16, 24, 32]
+    monkeypatch.setattr(enoughs, "Fleet", fleet)
+    monkeypatch.setattr(enoughs, "quantile_z", lambda share: f"P{100 * share:.0f}")
+
+    def evaluate(shape: str, n: float, counts: list[int]) -> Any:
+        """A hundred tokens a second of an accelerator; on eight nothing fits."""
+        return SimpleNamespace(tokens_per_s=lambda case: 100.0 * counts[case] if counts[case] != 8 else 0.0)
+
+    solved: Any = SimpleNamespace(
+        fleet=SimpleNamespace(setting="s", precision="p", machine="m", evaluate=evaluate),
+        at=SimpleNamespace(shape="x", flop_params=1e9), sized=SimpleNamespace(n=1e9),
+        answer=SimpleNamespace(tokens_per_s=3200.0, train_days=10.0), choice=SimpleNamespace(tokens_per_s=1600.0),
+    )  # fmt: skip
+    for days, share, first in (
+        # 15 days on 16, 10 on 24, 7.5 on 32; at P90 20, 13.3 and 10.
+        (15.1, 0.5, 16), (14.9, 0.5, 24), (9.9, 0.5, 32), (7.4, 0.5, None), (20.1, 0.9, 16), (19.9, 0.9, 24),
+        (13.3, 0.9, 32), (1000.0, 0.5, 16),
+    ):  # fmt: skip
+        assert enoughs._first_inside(solved, counts, days * day, share) == first
+    assert enoughs._first_inside(solved, [], 1e9, 0.5) is None
