@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,15 @@ def test_network_rates_are_read_per_accelerator(cell: str, rate: float | None) -
 def test_rates_of_nobody_are_those_of_a_port_or_of_an_instance(cell: str, rate: float | None) -> None:
     assert nic_gbit_per_accelerator(cell, 8.0, 400.0) == rate
     assert nic_gbit_per_accelerator(cell, 8.0) is None
+
+
+@pytest.mark.parametrize("cell", ["400 Gb/s " * 20000, "8x " * 20000, "200gb x " * 20000, "1" * 5000 + " Gb/s per gpu"])
+def test_a_cell_of_a_hundred_thousand_characters_is_read_as_soon_as_another(cell: str) -> None:
+    """The patterns of a rate would take hours over it; a number of five thousand digits is none."""
+    before = time.process_time()
+    rate = nic_gbit_per_accelerator(cell, 8.0, 400.0)
+    assert time.process_time() - before < 1.0
+    assert rate is None or rate <= 400.0
 
 
 def test_half_the_network_in_a_cell_is_half_the_network_of_its_machine() -> None:

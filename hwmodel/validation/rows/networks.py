@@ -18,11 +18,12 @@ _ONE = r"(?:a|per|each|every|/)\s*(?:gpu|card|chip|accelerator|device)\b"
 _NODE = r"(?:a|per|each|every|/)\s*(?:node|instance|host|server|box|machine)\b"
 # A number with its unit: bytes (a rate with their time alone, `80GB` is memory) or bits.
 _BYTES = r"(?:gigabyte|gbyte|(?-i:GB))s?(?:/s(?:ec)?|ps)\b"
-_RATE = rf"(\d+(?:\.\d+)?)\s*({_BYTES}|(?:gigabit|gbit|(?-i:[Gg][Bb])(?=e)|(?-i:[Gg]b)|g)s?(?:/s(?:ec)?|ps|e)?\b)"
-_MANY = re.compile(r"(\d+)\s*x\s*(?:[^,;]*?[^\d,;])?(\d{2,4})\s*g(?!t)", re.I)
-_PORTS = re.compile(r"(\d+)\s*(?:nics?|ports?|hcas?|rails?)\b[^,;\d]*?(\d{2,4})\s*g(?!t)", re.I)
+_BITS = r"(?:gigabit|gbit|(?-i:[Gg][Bb])(?=e)|(?-i:[Gg]b)|g)s?(?:/s(?:ec)?|ps|e)?\b"
+_RATE = rf"(?<!\d)(\d{{1,5}}(?:\.\d+)?)\s*({_BYTES}|{_BITS})"
+_MANY = re.compile(r"(?<!\d)(\d{1,3})\s*x\s*(?:[^,;]*?[^\d,;])?(\d{2,4})\s*g(?!t)", re.I)
+_PORTS = re.compile(r"(?<!\d)(\d{1,3})\s*(?:nics?|ports?|hcas?|rails?)\b[^,;\d]*?(\d{2,4})\s*g(?!t)", re.I)
 _TIMES = re.compile(r"(\d{2,4})\s*g(?:b|ig)[^,;\d]*?\bx\s*(\d{1,2})\b", re.I)
-_PORTS_OF = re.compile(rf"(\d+)\s*x\s+[^,;]*\b({_GENERATION})\b", re.I)
+_PORTS_OF = re.compile(rf"(?<!\d)(\d{{1,3}})\s*x\s+[^,;]*\b({_GENERATION})\b", re.I)
 _RATE_OF_ONE = re.compile(rf"{_RATE}\s*[^,;]*?{_ONE}|{_RATE}[^;]*?\b(?:one|1) (?:nic|port|hca) {_ONE}", re.I)
 _RATE_OF_NODE = re.compile(rf"{_RATE}\s*[^,;]*?(?:{_NODE}|node)", re.I)
 _RATE_ALONE = re.compile(_RATE, re.I)
@@ -36,6 +37,7 @@ _FABRICS: tuple[tuple[str, str], ...] = (
 # careless unit.
 _MOST_OF_ONE_GBIT_S = 1600.0
 _MOST_OF_A_PORT_GBIT_S = 800.0  # XDR; a lone rate beyond it is that of a node
+_LONGEST = 300  # characters that are read; the time of the patterns grows with the square of them
 
 
 def fabric_of(cell: str) -> str | None:
@@ -50,6 +52,7 @@ def nic_gbit_per_accelerator(cell: str, per_node: float, usual: float | None = N
     A rate of which it does not say whose it is counts where the system's `usual` rate is known: that of a port, of
     which an accelerator has one at most.
     """
+    cell = cell[:_LONGEST]
     words = _in_gbit(_IN_A_NODE.sub(" ", _OTHER.sub(" ", cell)))
     alone = re.search(_ONE, words, re.I)
     ports = _ports(words)
