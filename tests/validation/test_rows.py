@@ -59,6 +59,7 @@ ROW = {
         ("HDR100 per GPU", 100.0),
         ("NDR InfiniBand 200 Gb/s, one NIC per GPU", 200.0),
         ("A100 80GB per GPU, HDR IB", None),  # memory is no rate
+        ("4x400Gb/s RDMA GPU direct", 200.0),  # the last letter of a word is no "a"
     ],
 )
 def test_network_rates_are_read_per_accelerator(cell: str, rate: float | None) -> None:

@@ -14,8 +14,9 @@ _OTHER = re.compile(r"(?<!&)(storage(?!&compute)|management|mgmt|front)[^,;]*", 
 _IN_A_NODE = re.compile(r"\b(nvlink|nvswitch|xgmi|infinity fabric|pcie)(?:(?!\band\b|\bwith\b)[^,;+&])*", re.I)
 _GENERATIONS = {"xdr": 800.0, "ndr": 400.0, "hdr": 200.0, "edr": 100.0}
 _GENERATION = "|".join(_GENERATIONS)
-_ONE = r"(?:a|per|each|every|/)\s*(?:gpu|card|chip|accelerator|device)\b"
-_NODE = r"(?:a|per|each|every|/)\s*(?:node|instance|host|server|box|machine)\b"
+_OF = r"(?:\b(?:a|per|each|every)\s+|/\s*)"
+_ONE = rf"{_OF}(?:gpu|card|chip|accelerator|device)\b"
+_NODE = rf"{_OF}(?:node|instance|host|server|box|machine)\b"
 # A number with its unit: bytes (a rate with their time alone, `80GB` is memory) or bits.
 _BYTES = r"(?:gigabyte|gbyte|(?-i:GB))s?(?:/s(?:ec)?|ps)\b"
 _BITS = r"(?:gigabit|gbit|(?-i:[Gg][Bb])(?=e)|(?-i:[Gg]b)|g)s?(?:/s(?:ec)?|ps|e)?\b"
