@@ -30,6 +30,7 @@ from hwmodel.interop.export.megatron import (
 )
 from hwmodel.interop.export.serving_answer import _decode, _prefill, _typed
 from hwmodel.interop.export.slurm import _time
+from hwmodel.interop.export.torchtitan import parallel_fields
 
 CATALOG = load_catalog()
 DENSE, MIXTURE = CATALOG.model("llama-3.1-8b"), CATALOG.model("mixtral-8x7b")
@@ -187,6 +188,31 @@ def test_the_configuration_of_deepspeed() -> None:
     assert "optimizer" in _config(training(offload="optimizer"))
     with pytest.raises(InputError, match="only sharded"):
         _config(training(offload="optimizer", zero=0))
+
+
+def test_degrees_of_torchtitan() -> None:
+    # Three replicas: whole copies, or shards that are kept gathered, or gathered anew; it knows no ZeRO 1.
+    for zero, replicas, shards, gathered in (
+        (0, 3, 1, "never"),
+        (1, 1, 3, "never"),
+        (2, 1, 3, "never"),
+        (3, 1, 3, "always"),
+    ):
+        fields, left = parallel_fields(training(zero=zero, pp=1))
+        assert (fields["data_parallel_replicate_degree"], fields["data_parallel_shard_degree"]) == (replicas, shards)
+        assert fields["fsdp_reshard_after_forward"] == gathered
+        assert [one.setting for one in left] == (["zero"] if zero == 1 else [])
+        assert "pipeline_parallel_schedule" not in fields
+    degrees = {"tensor": 2, "context": 4, "expert": 8, "pipeline": 1}
+    fields, left = parallel_fields(training(MIXTURE, zero=2, pp=1, cp=4, ep=8, etp=2))
+    assert [fields[f"{name}_parallel_degree"] for name in degrees] == list(degrees.values())
+    # An expert over two tensor ranks has no name there; over one there is nothing to say.
+    assert [(one.setting, one.value) for one in left] == [("etp", "2")]
+    # Sequence parallelism costs one rank nothing; two have what was asked.
+    for tp, asked, enabled in ((1, 0, True), (2, 0, False), (2, 1, True)):
+        assert parallel_fields(training(pp=1, tp=tp, sequence_parallel=asked))[0]["enable_sequence_parallel"] is enabled
+    staged, _ = parallel_fields(training(pp=2, zero=0))
+    assert (staged["pipeline_parallel_degree"], staged["pipeline_parallel_microbatch_size"]) == (2, 2)
 
 
 def test_no_more_than_two_settings_are_left_to_comments() -> None:

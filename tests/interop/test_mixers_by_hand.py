@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hwmodel.errors import InputError
-from hwmodel.interop.huggingface import mixers
+from hwmodel.interop.huggingface import attention, mixers
 from hwmodel.interop.huggingface.config import Config
 from hwmodel.interop.huggingface.families import Family
 
@@ -161,3 +161,29 @@ def test_what_linear_attention_means_where_the_family_does_not_say() -> None:
     assert mixers.linear(both, Family(linear="lightning"), "") == mixers.lightning(both)
     with pytest.raises(InputError, match="no dimensions of their mixer that are known"):
         mixers.linear(config(mamba_dt_rank=2), Family(), "")
+
+
+def test_a_list_of_layers_counts_them() -> None:
+    assert config(layers_block_type=["a", "b", "c"]).layers() == 3
+    assert config(layers_block_type=["a", "b", "c"], n_layer=2).layers() == 2
+    with pytest.raises(InputError, match="num_hidden_layers"):
+        config(layers_block_type=[]).layers()
+
+
+def test_scales_of_normed_queries_and_keys() -> None:
+    # Heads of 16, eight of queries and two of keys: one vector of 16 each, twice with biases, none of borrowed keys; or
+    # over all heads, 8 x 16 + 2 x 16.
+    fields: dict[str, float] = {"head_dim": 16.0, "n_heads": 8.0, "n_kv_heads": 2.0}
+    borrowed = {**fields, "borrows_kv": 1.0}
+    head, full = Family(qk_norm="head"), Family(qk_norm="full", norm_bias=True)
+    for family, of, scales in (
+        (head, fields, 32), (head, borrowed, 16), (Family(qk_norm="head", norm_bias=True), fields, 64),
+        (full, fields, 160), (full, borrowed, 128), (Family(), fields, 0),
+    ):  # fmt: skip
+        assert attention.norms(config(), family, of) == scales
+    assert attention.norms(config(use_qk_norm=False), head, fields) == 0
+    keyed = Family(qk_norm="head", qk_norm_key="qk_layernorm")
+    assert (attention.norms(config(), keyed, fields), attention.norms(config(qk_layernorm=True), keyed, fields)) == (
+        0,
+        32,
+    )

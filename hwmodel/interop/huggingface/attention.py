@@ -71,10 +71,9 @@ def norms(c: Config, family: Family, fields: Fields) -> float:
         return 0.0
     head = fields["head_dim"]
     own = 0.0 if fields.get("borrows_kv") else 1.0
-    copies = 2.0 if family.norm_bias and family.qk_norm == "head" else 1.0
     if family.qk_norm == "full":
         return head * (fields["n_heads"] + own * fields["n_kv_heads"])
-    return copies * head * (1.0 + own)
+    return (1.0 + family.norm_bias) * head * (1.0 + own)
 
 
 def gate(c: Config, family: Family, fields: Fields) -> float:
