@@ -9,7 +9,7 @@ import msgspec
 
 from hwmodel.catalog.stacks import interval_calibration, training_calibration
 from hwmodel.ops import Num, log2, maximum
-from hwmodel.physics.intervals import ends
+from hwmodel.physics.intervals import ends, ratio_ends
 from hwmodel.specs import Layout, MemoryTerms, Shape, StepTerms
 from hwmodel.specs.intervals import Ends, Familiarity, IntervalConstants
 from hwmodel.specs.training_calibration import Known, TrainingCalibration
@@ -134,6 +134,14 @@ def step_ends(
     """Ends of the 80 % interval of log step time, from residuals of sources left out of the fit."""
     of = step_familiarity(traits, known or shipped_known(), parts)
     return ends(of, widths or interval_calibration()["training"])
+
+
+def step_ratio_ends(traits: TrainingTraits, over: StepShares, under: StepShares) -> Ends:
+    """Ends of the 80 % interval of one step's time over another's, both of one source and as familiar but for what
+    their steps are made of."""
+    known = shipped_known()
+    first, second = (step_familiarity(traits, known, parts) for parts in (over, under))
+    return ratio_ends(first, second, interval_calibration()["training"])
 
 
 def memory_ends(layout: Layout, memory: MemoryTerms, known: float = 0.0) -> Ends:

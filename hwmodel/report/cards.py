@@ -138,8 +138,8 @@ def _changes(plan: Plan) -> str:
             say("from about {tokens} tokens served on, a smaller model is cheaper over its life", tokens=served)
         )
     every = plan.alternatives.sensitivities if plan.alternatives is not None else []
-    for one in sorted(every, key=lambda row: -row.doubled_speedup)[:2]:
-        factor, times = say(FACTOR_WORDS[one.factor]), f"{one.doubled_speedup:.2f}"
+    for one in sorted(every, key=lambda row: -row.doubled_speedup.value)[:2]:
+        factor, times = say(FACTOR_WORDS[one.factor]), f"{one.doubled_speedup.value:.2f}"
         said.append(say("twice the {factor}: {times}x as fast", factor=factor, times=times))
     return say("; ").join(said)
 

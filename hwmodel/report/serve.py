@@ -94,7 +94,8 @@ def _offer(api: ApiOffer | None) -> str:
     )  # fmt: skip
     if api.requests_per_s is None:
         return say("{offer}, less than a full fleet of this kind at any demand.", offer=offer)
-    return say("{offer}; a fleet of this kind costs less from {rate} on.", offer=offer, rate=load(api.requests_per_s))
+    rate = load(api.requests_per_s.value)
+    return say("{offer}; a fleet of this kind costs less from {rate} on.", offer=offer, rate=rate)
 
 
 def source_lines(sources: list[Cited]) -> list[str]:

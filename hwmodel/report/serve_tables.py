@@ -139,7 +139,7 @@ def _fixed_cells(row: FixedRow, fleets: bool) -> list[str]:
     name += "" if row.allowed else say(" (beyond limits)")
     money = (_number(row.usd_per_hour, "2"),) if known else ("",)
     count = ((f"{row.accelerators:,.0f}" if known else "", *money)) if fleets else ()
-    saved = "-" if row.saving_share is None else f"{100 * row.saving_share:+.0f}%"
+    saved = "-" if row.saving_share is None else f"{100 * row.saving_share.value:+.0f}%"
     each = _number(row.usd_per_million_tokens, "2") if known else ""
     note = say("no fewer bits than released") if row.native else heard(row.reason)
     return [name, loss_words(row.loss_nats), score_words(row.retained_score), *count, each, saved, note]

@@ -66,15 +66,15 @@ def lead(r: EngineRow) -> str:
     """The answer in a sentence."""
     of = {"accelerators": accelerators(r), "format": r.precision}
     if isinstance(r, PredictedRow):
-        rates = {"out": f"{r.output_tokens_per_s:,.0f}", "all": f"{r.total_tokens_per_s:,.0f}"}
+        rates = {"out": f"{value_of(r.output_tokens_per_s):,.0f}", "all": f"{value_of(r.total_tokens_per_s):,.0f}"}
         said = say("{accelerators} in {format}: {out} output tokens/s, {all} in and out", **of, **rates)
         if r.usd_per_hour is None:
             return said + say(".")
-        return said + say(", for {usd} an hour.", usd=f"${r.usd_per_hour:,.2f}")
+        return said + say(", for {usd} an hour.", usd=f"${r.usd_per_hour.value:,.2f}")
     if r.usd_per_hour is None:
         return say("Take {accelerators} in {format}, the fewest accelerators that carry it.", **of)
     return say(
-        "Take {accelerators} in {format}: {usd} an hour, {each} a million tokens.", usd=f"${r.usd_per_hour:,.2f}",
+        "Take {accelerators} in {format}: {usd} an hour, {each} a million tokens.", usd=f"${r.usd_per_hour.value:,.2f}",
         each=dollars(value_of(r.usd_per_million_tokens)), **of,
     )  # fmt: skip
 
@@ -82,7 +82,8 @@ def lead(r: EngineRow) -> str:
 def _below(r: EngineRow) -> str:
     """How the accelerators are used, and where the price is from."""
     if isinstance(r, FleetRow):
-        return say("{workers}; {room}. {price}", workers=_workers(r), room=_headroom(r.headroom), price=_price(r))
+        room = _headroom(value_of(r.headroom))
+        return say("{workers}; {room}. {price}", workers=_workers(r), room=room, price=_price(r))
     p = r.prefill
     if p is None:
         return _price(r)
@@ -99,7 +100,7 @@ def _price(r: EngineRow) -> str:
         return say("No price of this part is known (--usd-per-hour gives one).")
     given = r.price_kind == "given" or r.price_dates is None
     quoted = say("as given") if given else say("quotes of {dates}", dates=heard(r.price_dates or ""))
-    usd = f"${r.usd_per_accelerator_hour:.2f}"
+    usd = f"${value_of(r.usd_per_accelerator_hour):.2f}"
     return say("An accelerator-hour at {usd} ({quoted}).", usd=usd, quoted=quoted)
 
 

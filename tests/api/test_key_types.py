@@ -21,7 +21,11 @@ UNCERTAIN = (
     "loss_nats", "train_days", "elapsed_days", "gpu_hours", "cost_usd", "total_usd", "energy_mwh", "co2e_t", "mfu",
     "tokens_per_s", "tokens_per_s_per_accelerator", "peak_memory_bytes", "reserved_memory_bytes",
     "allocated_memory_bytes", "speedup", "pays_up_to_share", "loss_gap_share", "step_s", "whole_run_factor",
-    "teacher_gpu_hours", "rollout_gpu_hours",
+    "teacher_gpu_hours", "rollout_gpu_hours", "slower_fraction", "slowdown", "doubled_speedup", "elasticity", "ttft_s",
+    "tpot_s", "ttft_tail_s", "tpot_tail_s", "request_s", "requests_per_s", "requests_per_s_per_replica",
+    "output_tokens_per_s", "total_tokens_per_s", "usd_per_hour", "usd_per_million_tokens", "usd_per_million_input",
+    "usd_per_million_output", "usd_per_million_cached_input", "joules_per_input_token", "joules_per_output_token",
+    "headroom", "load", "busy", "saving_share", "tokens_per_day",
 )  # fmt: skip
 # Where such a name is one point: a percentile is its own end, the columns of a sweep keep the ends beside the value
 # (`cost_usd_low`), a law's curve is drawn through its own constants, and `law` gives a band where its law has a

@@ -178,14 +178,22 @@ def _serving_identities(data: dict[str, Any]) -> None:
     one, asked = data["answer"], data["request"]
     tokens, prompt = asked["output_tokens"], asked["prompt_tokens"]
     later = max(tokens - 1.0, 0.0)
-    near(number(one["ttft_s"]) + later * number(one["tpot_s"]), one["request_s"], "time of a request")
-    near(one["requests_per_s"] * one["request_s"], one["clients"], "clients", 1e-3)
-    near(one["requests_per_s"] * tokens, one["output_tokens_per_s"], "output rate")
-    near(one["requests_per_s"] * (tokens + prompt), one["total_tokens_per_s"], "total rate")
+    near(number(one["ttft_s"]) + later * number(one["tpot_s"]), number(one["request_s"]), "time of a request")
+    near(number(one["requests_per_s"]) * number(one["request_s"]), one["clients"], "clients", 1e-3)
+    near(number(one["requests_per_s"]) * tokens, number(one["output_tokens_per_s"]), "output rate")
+    near(number(one["requests_per_s"]) * (tokens + prompt), number(one["total_tokens_per_s"]), "total rate")
     if one["usd_per_hour"] is not None:
-        near(one["usd_per_accelerator_hour"] * one["accelerators"], one["usd_per_hour"], "dollars an hour")
-        hourly = one["total_tokens_per_s"] * 3600.0
-        near(one["usd_per_hour"] / hourly * 1e6, one["usd_per_million_tokens"], "dollars a million tokens")
+        near(
+            number(one["usd_per_accelerator_hour"]) * one["accelerators"],
+            number(one["usd_per_hour"]),
+            "dollars an hour",
+        )
+        hourly = number(one["total_tokens_per_s"]) * 3600.0
+        near(
+            number(one["usd_per_hour"]) / hourly * 1e6,
+            number(one["usd_per_million_tokens"]),
+            "dollars a million tokens",
+        )
 
 
 def _fleet(asked: Asked, data: dict[str, Any]) -> None:
@@ -198,12 +206,15 @@ def _fleet(asked: Asked, data: dict[str, Any]) -> None:
             )
     rate = float(asked["demand"].split()[0]) * float(asked.get("peak_to_mean", 1))
     working = one["replicas"] - one["spare_replicas"]
-    assert working * one["requests_per_s_per_replica"] * (1 + GIVEN) >= rate, "the fleet does not carry the demand"
+    assert working * number(one["requests_per_s_per_replica"]) * (1 + GIVEN) >= rate, (
+        "the fleet does not carry the demand"
+    )
     prefill = one["prefill"]["accelerators"] if one["prefill"] else 0
     near(one["replicas"] * one["accelerators_per_replica"] + prefill, one["accelerators"], "accelerators")
-    assert one["load"] <= 1 + GIVEN, "load"
-    dollars = [row["usd_per_hour"] for row in data["alternatives"] if row["usd_per_hour"] is not None]
-    assert one["usd_per_hour"] is None or all(one["usd_per_hour"] <= other * (1 + GIVEN) for other in dollars), "dearer"
+    assert number(one["load"]) <= 1 + GIVEN, "load"
+    dollars = [number(row["usd_per_hour"]) for row in data["alternatives"] if row["usd_per_hour"] is not None]
+    own = None if one["usd_per_hour"] is None else number(one["usd_per_hour"])
+    assert own is None or all(own <= other * (1 + GIVEN) for other in dollars), "dearer"
 
 
 def _serve_more(asked: Asked, data: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwmodel.catalog.stacks import interval_calibration
-from hwmodel.physics.intervals import around, ends
+from hwmodel.physics.intervals import around, ends, ratio_ends
 from hwmodel.predict.uncertainty import TrainingTraits, shipped_known, step_ends, step_shares
 from hwmodel.specs import StepTerms
 from hwmodel.specs.intervals import Z80, Ends, Familiarity, IntervalConstants
@@ -114,3 +114,37 @@ def test_every_kind_has_intervals_of_a_reasonable_width() -> None:
     for kind, c in interval_calibration().items():
         familiarity = Familiarity(shares=dict.fromkeys(c.shares, 0.1), distances=dict.fromkeys(c.distances, 0.0))
         assert 0.03 < ends(familiarity, c).up < 1.0, kind
+
+
+def test_of_a_ratio_what_is_common_cancels_and_rows_scatter_twice() -> None:
+    c = IntervalConstants(row=0.1, level=5.0, shares={"host": 1.0 / Z80}, distances={"part": 0.3}, scale=2.0)
+    alike = Familiarity(shares={"host": 0.4}, distances={"part": 7.0})
+    # Neither the source nor the part nor the host's share of both is left: two rows of a tenth, at twice the width.
+    twice = 2.0 * Z80 * math.hypot(0.1, 0.1)
+    assert ratio_ends(alike, alike, c) == pytest.approx((twice, twice))
+    # A host that takes e times as long: half of the first becomes 0.5 + 0.5 e, a tenth of the second 0.9 + 0.1 e.
+    still = msgspec.structs.replace(c, row=0.0, scale=1.0)
+    half, tenth = (Familiarity(shares={"host": share}, distances={"part": 7.0}) for share in (0.5, 0.1))
+    up = math.log((0.5 + 0.5 * math.e) / (0.9 + 0.1 * math.e))
+    down = math.log((0.9 + 0.1 / math.e) / (0.5 + 0.5 / math.e))
+    assert ratio_ends(half, tenth, still) == pytest.approx((down, up))
+    assert ratio_ends(tenth, half, still) == pytest.approx((up, down))  # the inverse, its ends flipped
+    # One of them lies a unit of distance further off: three tenths both ways.
+    near = Familiarity(shares={"host": 0.4}, distances={"part": 6.0})
+    assert ratio_ends(alike, near, still) == pytest.approx((Z80 * 0.3, Z80 * 0.3))
+    # Of a known source (its doubts halved) mechanisms differ by half as much, and its own scale holds.
+    known = [msgspec.structs.replace(one, known=1.0) for one in (half, tenth)]
+    e = math.exp(0.5)
+    own = msgspec.structs.replace(still, known=0.5, scale_known=3.0)
+    assert ratio_ends(*known, own).up == pytest.approx(3.0 * math.log((0.5 + 0.5 * e) / (0.9 + 0.1 * e)))
+
+
+@given(SHARES, SHARES, st.floats(0.0, 4.0), st.floats(0.0, 4.0))
+def test_a_ratio_is_no_wider_than_its_two_ends_apart(one: float, two: float, far: float, near: float) -> None:
+    over, under = (
+        Familiarity(shares={"host": share}, distances={"part": off}) for share, off in ((one, far), (two, near))
+    )
+    found, first, second = ratio_ends(over, under, PLAIN), ends(over, PLAIN), ends(under, PLAIN)
+    assert found.up <= math.hypot(first.up, second.down) + 1e-9
+    assert found.down <= math.hypot(first.down, second.up) + 1e-9
+    assert ratio_ends(under, over, PLAIN) == pytest.approx((found.up, found.down))

@@ -88,7 +88,7 @@ def test_faster_memory_and_links_never_serve_slower(
         # No more than the hardware changed.
         for (f, t), (g, u) in pairwise(zip(factors, times, strict=True)):
             assert u >= t * f / g * (1.0 - ROUNDING), (name, f, g)
-    assert_falls([one.requests_per_s for one in found][::-1])
+    assert_falls([one.requests_per_s.value for one in found][::-1])
 
 
 def test_another_name_is_the_same_model(catalog: Path) -> None:
@@ -118,7 +118,7 @@ def test_more_clients_wait_longer_and_are_served_faster_in_all(catalog: Path, as
     found = [served(catalog, concurrency=n, **asked) for n in ODD]
     for times in ([one.ttft_s.value for one in found], [one.tpot_s.value for one in found]):
         assert_falls(times[::-1])
-    rates = [one.requests_per_s for one in found]
+    rates = [one.requests_per_s.value for one in found]
     assert_falls(rates[::-1])
     for (n, rate), (m, after) in pairwise(zip(ODD, rates, strict=True)):
         assert after <= rate * m / n * (1.0 + ROUNDING)
@@ -128,10 +128,10 @@ def test_longer_prompts_wait_longer(catalog: Path) -> None:
     """Across the tokens that captured graphs (512) and steps (8,192) take, a token more is a token more."""
     lengths = (1, 100, 333, 511, 513, 1000, 2047, 2049, 4000, 8191, 8193, 12000, 20001)
     found = [served(catalog, concurrency=16, input=n) for n in lengths]
-    for times in ([one.ttft_s.value for one in found], [one.request_s for one in found]):
+    for times in ([one.ttft_s.value for one in found], [one.request_s.value for one in found]):
         assert_falls(times[::-1])
     for n in (511, 2047, 8191):
-        before, after = (served(catalog, concurrency=16, input=m).request_s for m in (n, n + 2))
+        before, after = (served(catalog, concurrency=16, input=m).request_s.value for m in (n, n + 2))
         assert after < before * 1.01
 
 
@@ -142,7 +142,7 @@ SHORT = ({}, {"model": "experts-32"}, {"engine": "sglang"}, {"input": 9000, "eng
 def test_longer_answers_take_longer(catalog: Path, asked: dict[str, Any]) -> None:
     """From the first token on, though prompts are then all that the engine does."""
     lengths = (1, 2, 3, 5, 8, 13, 20, 30, 31, 60, 100, 333, 1000, 3001)
-    assert_falls([served(catalog, **{"concurrency": 16, "output": n} | asked).request_s for n in lengths][::-1])
+    assert_falls([served(catalog, **{"concurrency": 16, "output": n} | asked).request_s.value for n in lengths][::-1])
 
 
 @pytest.mark.parametrize("engine", ["generic", "vllm", "trtllm"])
@@ -156,7 +156,7 @@ def test_more_clients_of_short_answers_are_served_no_slower_in_all(
     found = [served(catalog, concurrency=n, **asked) for n in (*ODD, 255, 511)]
     for times in ([one.ttft_s.value for one in found], [one.tpot_s.value for one in found]):
         assert_falls(times[::-1])
-    rates = [one.requests_per_s for one in found]
+    rates = [one.requests_per_s.value for one in found]
     assert all(rate > 0.95 * max(rates[: i + 1]) for i, rate in enumerate(rates)), rates
 
 
@@ -179,7 +179,7 @@ def test_more_memory_never_serves_slower(catalog: Path) -> None:
     rooms = [f for f in FACTORS if f >= 0.5]
     found = [served(catalog, parts=f"room-{f:g}", tp=1, concurrency=512, input=4000) for f in rooms]
     assert_falls([one.ttft_s.value for one in found])
-    rates = [one.requests_per_s for one in found]
+    rates = [one.requests_per_s.value for one in found]
     assert all(after > 0.99 * before for before, after in pairwise(rates)), rates
 
 

@@ -36,21 +36,21 @@ def test_a_fleet_meets_the_limits_and_carries_the_demand() -> None:
     assert a["prefill"] is None
     assert a["tpot_tail_s"]["value"] <= 0.05
     assert a["ttft_tail_s"]["value"] <= 1.0
-    assert (a["replicas"] - 2) * a["requests_per_s_per_replica"] >= 200.0
+    assert (a["replicas"] - 2) * a["requests_per_s_per_replica"]["value"] >= 200.0
     assert a["accelerators"] == a["replicas"] * a["accelerators_per_replica"]
     # Dollars in and out add up to the hour.
     hour = 3600 * 200 * (1000 * a["usd_per_million_input"]["value"] + 300 * a["usd_per_million_output"]["value"]) / 1e6
-    assert hour == pytest.approx(a["usd_per_hour"], rel=1e-6)
+    assert hour == pytest.approx(a["usd_per_hour"]["value"], rel=1e-6)
     assert a["tpot_s"]["low"] < a["tpot_s"]["value"] < a["tpot_s"]["high"]
-    costs = [r["usd_per_hour"] for r in found["pareto"]]
-    times = [r["tpot_tail_s"] for r in found["pareto"]]
+    costs = [r["usd_per_hour"]["value"] for r in found["pareto"]]
+    times = [r["tpot_tail_s"]["value"] for r in found["pareto"]]
     assert costs == sorted(costs)
     assert times == sorted(times, reverse=True)
 
 
 def test_tighter_limits_cost_more() -> None:
     price = [
-        _run("--demand", "50 req/s", "--tpot", tpot, "--parts", "h200")["answer"]["usd_per_hour"]
+        _run("--demand", "50 req/s", "--tpot", tpot, "--parts", "h200")["answer"]["usd_per_hour"]["value"]
         for tpot in ("60ms", "30ms", "15ms")
     ]
     assert price[0] <= price[1] < price[2]
@@ -60,13 +60,13 @@ def test_cached_prefix_and_peaks() -> None:
     plain = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100")["answer"]
     cached = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100", "--prefix-hit", "60%")["answer"]
     peak = _run("--demand", "200 req/s", "--tpot", "50ms", "--parts", "h100", "--peak-to-mean", "3")["answer"]
-    assert cached["usd_per_hour"] < plain["usd_per_hour"] < peak["usd_per_hour"]
+    assert cached["usd_per_hour"]["value"] < plain["usd_per_hour"]["value"] < peak["usd_per_hour"]["value"]
 
 
 def test_tokens_in_and_out_convert_exactly() -> None:
     a = _run("--part", "h200", "--precision", "fp8", "--tp", "8", "--concurrency", "64")["answer"]
-    assert a["total_tokens_per_s"] / a["output_tokens_per_s"] == pytest.approx(1300 / 300)
-    assert a["requests_per_s"] * a["request_s"] == pytest.approx(64.0)
+    assert a["total_tokens_per_s"]["value"] / a["output_tokens_per_s"]["value"] == pytest.approx(1300 / 300)
+    assert a["requests_per_s"]["value"] * a["request_s"]["value"] == pytest.approx(64.0)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_given_prices_and_commas() -> None:
     assert free["left_out"] == ["gaudi3"]
     priced = _run(*args, "--usd-per-hour", "gaudi3=0.01")
     assert priced["answer"]["part"] == "gaudi3"
-    assert priced["answer"]["usd_per_hour"] == pytest.approx(0.01 * priced["answer"]["accelerators"])
+    assert priced["answer"]["usd_per_hour"]["value"] == pytest.approx(0.01 * priced["answer"]["accelerators"])
     assert priced["left_out"] == []
 
 
@@ -205,7 +205,7 @@ def test_a_model_file_serves_as_its_name_does() -> None:
         json.loads(CliRunner().invoke(command, ["--model", name, *args], catch_exceptions=False).stdout)["answer"]
         for name in (str(config), "qwen3-32b")
     ]
-    assert found[0]["usd_per_hour"] == pytest.approx(found[1]["usd_per_hour"])
+    assert found[0]["usd_per_hour"]["value"] == pytest.approx(found[1]["usd_per_hour"]["value"])
 
 
 def test_a_part_without_bf16_serves_in_fp16() -> None:
@@ -224,11 +224,11 @@ def test_a_prediction_says_where_its_step_goes() -> None:
 def test_cached_input_is_cheaper_than_new_and_not_free(mode: str) -> None:
     args = ("--demand", "200", "--parts", "h200", "--precision", "fp8", "--input", "4k", "--prefix-hit", "60%", mode)
     a = _run(*args, "--tpot", "50ms")["answer"]
-    new, cached = a["usd_per_million_input"]["value"], a["usd_per_million_cached_input"]
+    new, cached = a["usd_per_million_input"]["value"], a["usd_per_million_cached_input"]["value"]
     assert 0.0 < cached < 0.5 * new
     tokens = 3600 * 200 / 1e6
     paid = tokens * (1600 * new + 2400 * cached + 300 * a["usd_per_million_output"]["value"])
-    assert paid == pytest.approx(a["usd_per_hour"], rel=1e-6)
+    assert paid == pytest.approx(a["usd_per_hour"]["value"], rel=1e-6)
 
 
 def test_csv_holds_plain_numbers() -> None:

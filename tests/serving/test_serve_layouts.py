@@ -54,20 +54,20 @@ def test_pools_carry_the_same_requests() -> None:
     assert a["mode"] == "disaggregated"
     assert a["accelerators"] == a["replicas"] * a["accelerators_per_replica"] + p["accelerators"]
     assert p["accelerators"] == p["workers"] * p["accelerators_per_worker"]
-    assert (a["replicas"] - 2) * a["requests_per_s_per_replica"] >= 50.0
+    assert (a["replicas"] - 2) * a["requests_per_s_per_replica"]["value"] >= 50.0
     assert 0.0 < p["busy"] <= 0.9
     assert a["ttft_tail_s"]["value"] <= 2.0
     assert a["tpot_tail_s"]["value"] <= 0.025
     hour = 3600 * 50 * (2000 * a["usd_per_million_input"]["value"] + 300 * a["usd_per_million_output"]["value"]) / 1e6
-    assert hour == pytest.approx(a["usd_per_hour"], rel=1e-6)
+    assert hour == pytest.approx(a["usd_per_hour"]["value"], rel=1e-6)
     assert p["cache_transfer_s"] > 2000 * 80 * 2 * 8 * 128 / p["tp"] / 50e9  # bytes of fp8 cache over the NIC
 
 
 def test_the_cheaper_of_both_modes_wins_and_says_why() -> None:
     args = (*SMALL, "--demand", "100", "--tpot", "20ms")
     both = _run(*args)
-    one, split = (_run(*args, mode)["answer"]["usd_per_hour"] for mode in ("--aggregated", "--disaggregated"))
-    assert both["answer"]["usd_per_hour"] == pytest.approx(min(one, split))
+    one, split = (_run(*args, mode)["answer"]["usd_per_hour"]["value"] for mode in ("--aggregated", "--disaggregated"))
+    assert both["answer"]["usd_per_hour"]["value"] == pytest.approx(min(one, split))
     assert both["answer"]["mode"] == "disaggregated"
     assert "prefills between its tokens would raise p95 TPOT" in both["why"][0]
     loose = _run(*SMALL, "--demand", "100")
@@ -87,9 +87,9 @@ def test_predicted_pools() -> None:
     args = ("--model", "llama-3.1-70b", "--part", "h200", "--precision", "fp8", "--tp", "4", "--concurrency", "64")
     found = _run(*args, "--pools", "2:1", "--prefill-tp", "2")["answer"]
     assert found["accelerators"] == 2 * 2 + 4
-    assert found["requests_per_s"] * found["request_s"] == pytest.approx(64.0, rel=0.02)
+    assert found["requests_per_s"]["value"] * found["request_s"]["value"] == pytest.approx(64.0, rel=0.02)
     more = _run(*args, "--pools", "4:2", "--prefill-tp", "2")["answer"]
-    assert more["output_tokens_per_s"] > found["output_tokens_per_s"]
+    assert more["output_tokens_per_s"]["value"] > found["output_tokens_per_s"]["value"]
     assert "2 prefill workers of 2" in _text(*args, "--pools", "2:1", "--prefill-tp", "2")
 
 
@@ -134,5 +134,5 @@ def test_all_parts_are_one_question() -> None:
     """The answer over every priced part is at least as cheap as that over the usual ones, which it holds."""
     args = ("--model", "llama-3.1-70b", "--demand", "200 req/s", "--tpot", "50ms")
     few, every = (_run(*args, "--parts", names) for names in ("h100,h200,b200", "all"))
-    assert every["answer"]["usd_per_hour"] <= few["answer"]["usd_per_hour"]
+    assert every["answer"]["usd_per_hour"]["value"] <= few["answer"]["usd_per_hour"]["value"]
     assert "gaudi3" in every["left_out"]

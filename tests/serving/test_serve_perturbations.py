@@ -67,12 +67,12 @@ def test_half_the_bandwidth_costs_more_and_half_the_price_half_as_much(tmp_path:
     for part in ("h200", "h200-half"):
         question = ServingQuestion(**{**BASE, "parts": (part,), "prices": (("", 3.0),)})
         found = choose(question, catalog).found
-        costs[part], notes[part] = found.answer.usd_per_hour, " ".join(found.notes)
+        costs[part], notes[part] = value_of(found.answer.usd_per_hour), " ".join(found.notes)
     assert 1.1 < costs["h200-half"] / costs["h200"] < 2.0
     assert "hbm_bytes_per_s" in notes["h200-half"]
     assert "not measured" in notes["h200-half"]
     cheap = ServingQuestion(**{**BASE, "parts": ("h200",), "prices": (("h200", 1.5),)})
-    assert choose(cheap, catalog).found.answer.usd_per_hour == pytest.approx(0.5 * costs["h200"])
+    assert value_of(choose(cheap, catalog).found.answer.usd_per_hour) == pytest.approx(0.5 * costs["h200"])
 
 
 def test_the_tail_is_never_below_the_mean() -> None:
@@ -87,5 +87,5 @@ def test_one_token_in_and_out_is_no_paradox() -> None:
     for recipe in ("w4a16", "fp8", "bf16"):
         a = fleet(prompt_tokens=1.0, output_tokens=1.0, rate=10.0, precisions=(recipe,))
         assert value_of(a.tpot_s) > 0.0
-        assert a.headroom >= 0.0
+        assert value_of(a.headroom) >= 0.0
         assert a.replicas >= 2

@@ -59,7 +59,7 @@ def test_who_waits_where_prompts_come_faster_than_steps_take_them() -> None:
     stated = ask(f"{text} 64 --step-tokens 8192")["tpot_s"]["value"]
     assert stated == pytest.approx(many["tpot_s"]["value"] * 8192.0 / 11012.0, rel=0.03)
     assert many["ttft_s"]["value"] == pytest.approx(7.4, rel=0.4)
-    assert many["requests_per_s"] * many["request_s"] == pytest.approx(64.0)
+    assert many["requests_per_s"]["value"] * many["request_s"]["value"] == pytest.approx(64.0)
 
 
 def test_full_steps_by_hand() -> None:
@@ -152,7 +152,7 @@ def test_two_parts_serve_one_demand() -> None:
     assert (a["prefill"]["part"], a["part"]) == ("h200-sxm-141gb", "h100-sxm5-80gb")
     assert a["accelerators"] == a["prefill"]["accelerators"] + a["replicas"] * a["accelerators_per_replica"]
     tokens = 3600 * 200 * 1300 / 1e6
-    assert a["usd_per_million_tokens"] * tokens == pytest.approx(a["usd_per_hour"])
+    assert a["usd_per_million_tokens"]["value"] * tokens == pytest.approx(a["usd_per_hour"]["value"])
     few = refused(f"{text} --prefill 4xH200 --decode 16xH100")
     assert isinstance(few, InfeasibleError)
     assert "--prefill" in str(few)
@@ -168,7 +168,7 @@ def test_two_parts_in_a_closed_loop() -> None:
     alone = ask(f"{text} --prefill 4xH100 --decode 16xH100 --tp 1 --prefill-tp 1")
     # Prefill is bound by arithmetic, in which both parts are alike; decoding is on the same part.
     assert mixed["tpot_s"]["value"] == pytest.approx(alone["tpot_s"]["value"], rel=0.05)
-    assert mixed["usd_per_hour"] > alone["usd_per_hour"]
+    assert mixed["usd_per_hour"]["value"] > alone["usd_per_hour"]["value"]
     assert mixed["watts"] > 1000.0
 
 
@@ -223,9 +223,9 @@ def test_an_offer_by_the_token_breaks_even() -> None:
     a, api = found["answer"], found["api"]
     request_usd = 1000 * 0.6e-6 + 300 * 0.8e-6
     assert api["api_usd_per_hour"] == pytest.approx(200 * 3600 * request_usd)
-    replicas = api["requests_per_s"] * 3600 * request_usd / (a["usd_per_hour"] / a["replicas"])
+    replicas = api["requests_per_s"]["value"] * 3600 * request_usd / (a["usd_per_hour"]["value"] / a["replicas"])
     assert replicas == pytest.approx(round(replicas))
-    assert api["requests_per_s"] <= (replicas - 1) * a["requests_per_s_per_replica"] * (1 + 1e-9)
+    assert api["requests_per_s"]["value"] <= (replicas - 1) * a["requests_per_s_per_replica"]["value"] * (1 + 1e-9)
     cheap = CliRunner().invoke(
         command, [*text.split(), "--api-price", "0.001,0.001", "--format", "json"], catch_exceptions=False
     )

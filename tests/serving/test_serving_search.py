@@ -113,7 +113,9 @@ def test_each_recipe_beside_the_answer_is_found_as_if_asked_for_alone() -> None:
     rows = serve(**asked).to_dict()["fixed"]
     assert {r["status"] for r in rows} == {"ok", "unfit"}
     for r in rows:
-        assert alone(precision=r["precision"], **asked) == (r["reason"] or (r["accelerators"], r["usd_per_hour"]))
+        assert alone(precision=r["precision"], **asked) == (
+            r["reason"] or (r["accelerators"], r["usd_per_hour"]["value"])
+        )
 
 
 def alone(**asked: str) -> tuple[float, float | None] | str:
@@ -121,7 +123,7 @@ def alone(**asked: str) -> tuple[float, float | None] | str:
         found = serve(**asked).answer
     except HwModelError as error:
         return str(error)
-    return found.accelerators, found.usd_per_hour
+    return found.accelerators, found.usd_per_hour.value
 
 
 def test_what_decoding_takes_bounds_what_an_engine_does_that_prefills_too() -> None:

@@ -107,7 +107,7 @@ def _typed(field: str, value: float | str) -> str:
 def _summary(answer: EngineRow, pools: list[LaunchPool]) -> list[str]:
     """The fleet, and what it does, in two lines."""
     fleet = ", ".join(f"{p.workers} x {p.ranks} {'workers' if p.role == 'all' else 'for ' + p.role}" for p in pools)
-    cost = f", {format_usd(answer.usd_per_hour)} an hour" if answer.usd_per_hour else ""
+    cost = f", {format_usd(answer.usd_per_hour.value)} an hour" if answer.usd_per_hour else ""
     return [
         f"Answer: {answer.accelerators:g} x {answer.part} in {answer.precision} ({fleet}){cost}",
         f"Predicted: first token after {format_duration(value_of(answer.ttft_s))}, "

@@ -38,7 +38,7 @@ def _fleet(plan: Plan) -> list[Block]:
     blocks.append(Picture("fleet", caption, instead=fleet_table(plan)))
     slow = plan.alternatives.slowest_network if plan.alternatives is not None else None
     if slow:
-        times = f"{slow.slowdown:.2f}" if slow.slowdown else say("no layout; times")
+        times = f"{slow.slowdown.value:.2f}" if slow.slowdown else say("no layout; times")
         blocks.append(
             Text(
                 say(
@@ -127,7 +127,7 @@ def runner_sentence(plan: Plan) -> str:
         return say(
             "Next best: {layout}, {slower} slower for {term}.",
             layout=words.layout_words(row.layout),
-            slower=f"{100 * row.slower_fraction:.1f}%",
+            slower=f"{100 * row.slower_fraction.value:.1f}%",
             term=say(TERM_WORDS[row.lost_by]),
         )
     return ""
@@ -169,15 +169,15 @@ def _formats(plan: Plan) -> list[Block]:
 def _changes(plan: Plan) -> list[Block]:
     """What a doubling of each factor does, layout searched anew; factors without effect are one sentence."""
     found = plan.alternatives.sensitivities if plan.alternatives is not None else []
-    moving = [row for row in found if abs(row.elasticity) >= MOVES]
-    still = [say(FACTOR_WORDS[row.factor]) for row in found if abs(row.elasticity) < MOVES]
+    moving = [row for row in found if abs(row.elasticity.value) >= MOVES]
+    still = [say(FACTOR_WORDS[row.factor]) for row in found if abs(row.elasticity.value) < MOVES]
     said = [
         say(
             "twice the {factor}: {speed} as fast",
             factor=say(FACTOR_WORDS[row.factor]),
-            speed=f"{row.doubled_speedup:.2f}x",
+            speed=f"{row.doubled_speedup.value:.2f}x",
         )
-        for row in sorted(moving, key=lambda row: -row.doubled_speedup)
+        for row in sorted(moving, key=lambda row: -row.doubled_speedup.value)
     ]
     if still:
         said.append(say("no change from {factors}", factors=say(", ").join(still)))

@@ -10,11 +10,13 @@ import msgspec
 from hwmodel.errors import HwModelError
 from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.search import Choice, choice, pareto, runners_up
-from hwmodel.solve.question.setting import Fleeted
+from hwmodel.predict.uncertainty import StepShares, is_mixture, step_shares
+from hwmodel.solve.question.setting import Fleeted, step_ratio_doubt
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Alternatives, OtherLayout, ParetoLayout, Sensitivity, SlowestNetwork
 from hwmodel.specs import Part, System
+from hwmodel.specs.intervals import Ends
 
 if TYPE_CHECKING:
     from hwmodel.solve.run.solved import Solved
@@ -34,10 +36,19 @@ def _term_differences(best: Choice, other: Choice) -> list[tuple[str, float]]:
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _slower(solved: Solved, row: int) -> float:
-    """How much longer a run takes in the layout of a row than in the one chosen, failures included."""
-    billed_s = solved.evaluation.billed_s
-    return float(billed_s[row] / billed_s[int(solved.evaluation.best[0])]) - 1.0
+def _slower(solved: Solved, row: int, other: Choice) -> Band:
+    """How much longer a run takes in the layout of a row (`other`) than in the one chosen, failures included."""
+    billed_s, best = solved.evaluation.billed_s, int(solved.evaluation.best[0])
+    if row == best:
+        return Band(0.0, 0.0, 0.0)
+    doubt = _ratio_doubt(solved, step_shares(other.step))
+    return Band.around(float(billed_s[row] / billed_s[best]), doubt).plus(-1.0)
+
+
+def _ratio_doubt(solved: Solved, parts: StepShares) -> Ends:
+    """Ends of the 80 % interval (natural log) of a step made up of `parts` over that of the layout chosen."""
+    fleet, own = solved.fleet, step_shares(solved.choice.step)
+    return step_ratio_doubt(fleet.setting, fleet.precision, is_mixture(solved.at.shape), fleet.accelerators, parts, own)
 
 
 def runner_up_rows(setting: Fleeted, solved: Solved) -> list[OtherLayout]:
@@ -50,7 +61,7 @@ def runner_up_rows(setting: Fleeted, solved: Solved) -> list[OtherLayout]:
         out.append(
             OtherLayout(
                 layout=other.shown,
-                slower_fraction=_slower(solved, row),
+                slower_fraction=_slower(solved, row, other),
                 peak_memory_bytes=Band.around(other.footprint.peak_bytes, other.footprint.doubt),
                 lost_by=worst,
                 lost_fraction_of_step=share,
@@ -67,7 +78,7 @@ def pareto_rows(solved: Solved) -> list[ParetoLayout]:
         out.append(
             ParetoLayout(
                 layout=one.shown,
-                slower_fraction=_slower(solved, row),
+                slower_fraction=_slower(solved, row, one),
                 peak_memory_bytes=Band.around(one.footprint.peak_bytes, one.footprint.doubt),
                 accelerators=one.accelerators - one.idle_accelerators,
             )
@@ -83,20 +94,30 @@ def slowest_network(setting: Fleeted, solved: Solved) -> SlowestNetwork | None:
     slowest = min(listed, key=lambda s: s.nic_uni_bytes_per_s)
     if slowest.nic_uni_bytes_per_s >= setting.system.nic_uni_bytes_per_s:
         return None
-    rate = _best_rate(setting, solved, setting.part, slowest)
+    times = _times_as_fast(setting, solved, setting.part, slowest)
     return SlowestNetwork(
         system=slowest.id,
         nic_uni_bytes_per_s=slowest.nic_uni_bytes_per_s,
-        slowdown=solved.choice.tokens_per_s / rate if rate else None,
+        slowdown=None if times is None else times.inverse(),
     )
 
 
-def _best_rate(setting: Fleeted, solved: Solved, part: Part, system: System) -> float:
+def _times_as_fast(setting: Fleeted, solved: Solved, part: Part, system: System) -> Band | None:
+    """Tokens a second on another part or system over those of the plan, the layout chosen anew; None where none fits.
+
+    The model, the software and the fleet are the plan's: what is doubtful of all of them alike cancels.
+    """
     fleet = Fleet(
         setting, solved.fleet.accelerators, solved.fleet.precision,
         physics_machine(part, system, solved.fleet.precision, setting.kernels()), batch=solved.fleet.batch,
     )  # fmt: skip
-    return fleet.evaluate(solved.at.shape, solved.sized.n, laid=solved.evaluation.laid).tokens_per_s(0)
+    found = fleet.evaluate(solved.at.shape, solved.sized.n, laid=solved.evaluation.laid)
+    row = int(found.best[0])
+    if row < 0:
+        return None
+    best = choice(found, row, fleet.machine, fleet.precision, setting.stack)
+    doubt = _ratio_doubt(solved, step_shares(best.step))
+    return Band.around(found.tokens_per_s(0) / solved.choice.tokens_per_s, doubt.flipped)
 
 
 def sensitivities(setting: Fleeted, solved: Solved) -> list[Sensitivity]:
@@ -114,13 +135,18 @@ def sensitivities(setting: Fleeted, solved: Solved) -> list[Sensitivity]:
     rows = []
     for name, other_part, other_system in variants:
         try:
-            rate = _best_rate(setting, solved, other_part, other_system)
+            speedup = _times_as_fast(setting, solved, other_part, other_system)
         except HwModelError:
             continue
-        speedup = rate / solved.choice.tokens_per_s
-        elasticity = -math.log(speedup) / math.log(STEP)
-        rows.append(Sensitivity(factor=name, doubled_speedup=speedup, elasticity=elasticity))
+        if speedup is not None:
+            rows.append(Sensitivity(factor=name, doubled_speedup=speedup, elasticity=_elasticity(speedup)))
     return rows
+
+
+def _elasticity(speedup: Band) -> Band:
+    """d log time / d log factor of a factor doubled: the ends change places."""
+    value, low, high = (-math.log(end) / math.log(STEP) for end in (speedup.value, speedup.high, speedup.low))
+    return Band(value, low, high)
 
 
 def _more_memory(part: Part) -> Part:

@@ -16,7 +16,7 @@ from hwmodel.physics.machine import machine as physics_machine
 from hwmodel.predict.formats import as_released, release_of
 from hwmodel.predict.likeness import like
 from hwmodel.predict.states import with_states
-from hwmodel.predict.uncertainty import StepShares, TrainingTraits, blanks, is_mixture, step_ends
+from hwmodel.predict.uncertainty import StepShares, TrainingTraits, blanks, is_mixture, step_ends, step_ratio_ends
 from hwmodel.solve.question.rates import check_rates, known_kind, rate_of
 from hwmodel.solve.question.request import DEFAULT_LAW, Request
 from hwmodel.specs import (
@@ -113,15 +113,26 @@ def fleeted(setting: Setting) -> Fleeted:
 
 def step_doubt(setting: Fleeted, precision: Precision, mixture: bool, accelerators: float, parts: StepShares) -> Ends:
     """Ends of the 80 % interval (natural log of seconds) of a step of this question."""
+    return step_ends(_traits(setting, precision, mixture, accelerators), parts)
+
+
+def step_ratio_doubt(
+    setting: Fleeted, precision: Precision, mixture: bool, accelerators: float, over: StepShares, under: StepShares
+) -> Ends:
+    """Ends of the 80 % interval (natural log) of one step over another of the same model, software and fleet."""
+    return step_ratio_ends(_traits(setting, precision, mixture, accelerators), over, under)
+
+
+def _traits(setting: Fleeted, precision: Precision, mixture: bool, accelerators: float) -> TrainingTraits:
+    """What of a run of this question decides how familiar it is."""
     r = setting.request
-    traits = TrainingTraits(
+    return TrainingTraits(
         part=setting.part.id, family=setting.part.family, stack=setting.stack.id, number_format=precision.gemm_format,
         mixture=mixture, accelerators=float(accelerators),
         blanks=blanks(frozenset(r.layout), batch=r.global_batch_seqs is not None,
                       shape=r.shape is not None or r.model is not None),
         domain=float(setting.machine.network.domain), level=setting.measured_level is not None,
     )  # fmt: skip
-    return step_ends(traits, parts)
 
 
 def run_like(setting: Fleeted, shape: Shape) -> Like | None:

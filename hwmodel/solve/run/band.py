@@ -28,6 +28,10 @@ class Band(msgspec.Struct, frozen=True):
         """The band times a positive number that is certain."""
         return Band(self.value * factor, self.low * factor, self.high * factor)
 
+    def plus(self, offset: Any) -> Band:
+        """The band with a number that is certain added."""
+        return Band(self.value + offset, self.low + offset, self.high + offset)
+
     def at(self, z: float) -> Band:
         """The band with its value at the normal quantile `z`: each side is a half of a log-normal."""
         side = ops.log(self.high / self.value) if z >= 0 else ops.log(self.value / self.low)

@@ -198,7 +198,7 @@ class OtherLayout(msgspec.Struct, frozen=True, kw_only=True):
     """A layout that nearly won, and the term that it lost by."""
 
     layout: PlanLayout
-    slower_fraction: float
+    slower_fraction: Band
     peak_memory_bytes: Band
     lost_by: str
     lost_fraction_of_step: float
@@ -208,7 +208,7 @@ class ParetoLayout(msgspec.Struct, frozen=True, kw_only=True):
     """A layout that no other beats in time, memory and accelerators used."""
 
     layout: PlanLayout
-    slower_fraction: float
+    slower_fraction: Band
     peak_memory_bytes: Band
     accelerators: int
 
@@ -218,15 +218,15 @@ class SlowestNetwork(msgspec.Struct, frozen=True, kw_only=True):
 
     system: str
     nic_uni_bytes_per_s: float
-    slowdown: float | None
+    slowdown: Band | None
 
 
 class Sensitivity(msgspec.Struct, frozen=True, kw_only=True):
     """How training time answers to a factor doubled, the layout chosen anew; elasticity = d log time / d log x."""
 
     factor: str
-    doubled_speedup: float
-    elasticity: float
+    doubled_speedup: Band
+    elasticity: Band
 
 
 class Alternatives(msgspec.Struct, frozen=True, kw_only=True):

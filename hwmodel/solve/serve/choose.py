@@ -16,12 +16,11 @@ from hwmodel.catalog.engines import serving_calibration
 from hwmodel.errors import HwModelError, InfeasibleError, InputError
 from hwmodel.physics.engine import engine_of
 from hwmodel.physics.machine import machine
-from hwmodel.predict.service import DISAGGREGATED, OPEN, on_layout, service_ends, traits_of
-from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT, at_rest, passes_alone
 from hwmodel.predict.service.layouts import check_sizes, column
 from hwmodel.solve.question.rates import check_rates
-from hwmodel.solve.run.band import Band, value_of
+from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.citations import service_sources
+from hwmodel.solve.serve.doubt import with_intervals
 from hwmodel.solve.serve.fleet import Fleets, cheapest, fleet_row, rank, with_cached_input
 from hwmodel.solve.serve.infeasible import infeasible
 from hwmodel.solve.serve.likely import service_like
@@ -33,7 +32,7 @@ from hwmodel.solve.serve.reasons import reasons
 from hwmodel.solve.serve.records import FleetFound, FleetRow, QualityRow
 from hwmodel.solve.serve.search import FRONT_STEP, Wanted, every_fleet, not_plainly_beaten, paid, priced_or_all
 from hwmodel.solve.serve.sharing import FreshPasses
-from hwmodel.solve.serve.table import Column, Options, PartOffer, offer, options
+from hwmodel.solve.serve.table import Column, PartOffer, offer, options
 from hwmodel.specs.hardware import Part
 from hwmodel.specs.precision import ServingPrecision
 from hwmodel.specs.serving import Engine
@@ -44,11 +43,6 @@ DEFAULT_PARTS = ("h100", "h200", "b200", "gb200", "mi300x", "l40s", "rtx-5090")
 DEFAULT_PRECISIONS = ("bf16", "fp8", "nvfp4", "w4a16")
 FRONT_MOST = 8
 FEW = 2  # parts and recipes of which all fleets are looked at: to leave some out takes as long
-# Figures of a fleet that get an interval, and the quantity whose measured runs give it.
-UNCERTAIN = {
-    "tpot_s": TPOT, "tpot_tail_s": TPOT, "ttft_s": TTFT, "ttft_tail_s": TTFT, "usd_per_million_input": THROUGHPUT,
-    "usd_per_million_output": THROUGHPUT,
-}  # fmt: skip
 
 
 def engine_for(name: str, family: str, recipe: str, year: float = 0.0) -> Engine:
@@ -78,7 +72,7 @@ def offers(
         part = catalog.part(name)
         for recipe in good(part):
             if part.peak_dense_flop_per_s.get(recipe.gemm_format):
-                out.append(_offer(question, shape, part, recipe, catalog, passes))
+                out.append(offer_of(question, shape, part, recipe, catalog, passes))
     if not out:
         asked = ", ".join(question.precisions or DEFAULT_PRECISIONS)
         has = "; ".join(_formats_of(catalog.part(p)) for p in _parts(question, catalog))
@@ -171,7 +165,7 @@ class _Won(NamedTuple):
     def answer(self) -> FleetRow:
         """The fleet with its intervals."""
         row = with_cached_input(self.question, self.shape, *self.winner, self.first)
-        return _with_intervals(row, self.question, self.winner[0].options)
+        return with_intervals(row, self.question, self.winner[0].options)
 
 
 def _won(question: ServingQuestion, catalog: Catalog, wanted: Wanted, passes: FreshPasses) -> _Won:
@@ -201,15 +195,16 @@ def choose(question: ServingQuestion, catalog: Catalog) -> Chosen:
     """
     won = _won(question, catalog, "front", FreshPasses())
     question, said, shape, every, usable, winner, first = won
+    row = won.answer
     picked = _picked(usable)
     o = winner[0].options
     answer = FleetFound(
-        answer=won.answer,
+        answer=row,
         why=reasons(question, first, winner[0], usable, catalog),
         quality=_qualities(question, shape, catalog, picked),
         alternatives=_alternatives(question, first, picked, catalog),
-        pareto=_pareto(question, first, usable, catalog),
-        api=break_even(question, first),
+        pareto=_pareto(question, row, usable, catalog),
+        api=break_even(question, row),
         like=service_like(question, o.part, shape),
         resolved=resolved(question, o.part, o.system),
         rests_on=_rests_on(winner[0]),
@@ -277,7 +272,7 @@ def cheapest_on(
         if isinstance(refused := offered.get(recipe.id), HwModelError):
             return refused
         if fleets := usable[recipe.id] or _meeting(every, recipe, parts):
-            return fleet_row(question, *cheapest(fleets), catalog)
+            return _row(question, *cheapest(fleets), catalog)
         own = [o for o in found if o.recipe.id == recipe.id]
         return infeasible(question, own, [f for f in every if f.options.recipe.id == recipe.id])
 
@@ -290,7 +285,7 @@ def _offered_on(
     """Each of some parts in a recipe, or why one of them is none."""
     shape = question.shape or catalog.model(question.model)
     try:
-        return [_offer(question, shape, part, recipe, catalog) for part in parts]
+        return [offer_of(question, shape, part, recipe, catalog) for part in parts]
     except HwModelError as error:
         return error
 
@@ -302,7 +297,7 @@ def _meeting(fleets: Sequence[Fleets], recipe: ServingPrecision, parts: Sequence
     return [f for f in among if f.meets.any()]
 
 
-def _offer(
+def offer_of(
     question: ServingQuestion, shape: Shape, part: Part, recipe: ServingPrecision, catalog: Catalog,
     passes: FreshPasses | None = None,
 ) -> PartOffer:  # fmt: skip
@@ -328,25 +323,6 @@ def _picked(usable: list[Fleets]) -> list[Picked]:
     return sorted(picked, key=lambda at: rank(*at))
 
 
-def _with_intervals(r: FleetRow, question: ServingQuestion, o: Options) -> FleetRow:
-    """80 % intervals: latencies as measured runs of left-out models scatter, money with the engine's rate."""
-    regime = OPEN if r.mode == "aggregated" else DISAGGREGATED
-    setting = on_layout(o.setting, r.layout)
-    of = traits_of(regime, setting, question.engine, o.part, searched=not sizes_of(question).any)
-    alone = passes_alone(setting, r.batch)
-    terms = at_rest(
-        setting, running=r.batch, tpot_s=value_of(r.tpot_s), ttft_s=value_of(r.ttft_s), busy=r.prefill_share,
-        alone=alone,
-    )  # fmt: skip
-    doubts = {name: service_ends(of, setting, terms, name, alone=alone) for name in (TPOT, TTFT, THROUGHPUT)}
-    banded = {
-        key: Band.around(getattr(r, key), doubts[name])
-        for key, name in UNCERTAIN.items()
-        if getattr(r, key) is not None
-    }
-    return msgspec.structs.replace(r, **banded)
-
-
 def _alternatives(
     question: ServingQuestion, first: FleetRow, picked: list[Picked], catalog: Catalog, most: int = 8
 ) -> list[FleetRow]:
@@ -360,8 +336,13 @@ def _alternatives(
         of_each.setdefault((f.options.part.id, f.options.recipe.id), k)
     of_each.pop((first.part, first.precision), None)
     places = dict.fromkeys([*islice(of_other_mode, 1), *islice(otherwise_staged, 1), *of_each.values()])
-    rows = [fleet_row(question, *picked[k], catalog) for k in list(places)[:most]]
-    return sorted(rows, key=lambda r: (r.usd_per_hour or 0.0, r.accelerators))
+    rows = [_row(question, *picked[k], catalog) for k in list(places)[:most]]
+    return sorted(rows, key=lambda r: (value_of(r.usd_per_hour or 0.0), r.accelerators))
+
+
+def _row(question: ServingQuestion, f: Fleets, i: int, catalog: Catalog) -> FleetRow:
+    """One fleet with its intervals."""
+    return with_intervals(fleet_row(question, f, i, catalog), question, f.options)
 
 
 def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], catalog: Catalog) -> list[FleetRow]:
@@ -377,7 +358,7 @@ def _pareto(question: ServingQuestion, first: FleetRow, usable: list[Fleets], ca
         if time[k] < best * FRONT_STEP and len(out) < FRONT_MOST:
             best = time[k]
             at = int(np.searchsorted(ends, k, side="right"))
-            out.append(fleet_row(question, usable[at], int(k - (ends[at - 1] if at else 0)), catalog))
+            out.append(_row(question, usable[at], int(k - (ends[at - 1] if at else 0)), catalog))
     return out
 
 

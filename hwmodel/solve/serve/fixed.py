@@ -9,11 +9,14 @@ import msgspec
 
 from hwmodel.catalog import Catalog
 from hwmodel.errors import HwModelError
-from hwmodel.solve.serve.choose import Chosen, cheapest_on
+from hwmodel.solve.run.band import Band
+from hwmodel.solve.serve.choose import Chosen, cheapest_on, offer_of
+from hwmodel.solve.serve.doubt import cost_familiarity, saving
 from hwmodel.solve.serve.predict import Workers, predict
 from hwmodel.solve.serve.quality import USUAL_RECIPES, Quality, bits_of, shape_quality, within
 from hwmodel.solve.serve.question import ServingQuestion
 from hwmodel.solve.serve.records import SIZES, EngineFound, EngineRow, FixedRow
+from hwmodel.specs.intervals import Familiarity
 from hwmodel.specs.precision import ServingPrecision
 
 
@@ -72,7 +75,7 @@ def _rows(
                 _row(question, one, "ok"), accelerators=found.accelerators, usd_per_hour=found.usd_per_hour,
                 usd_per_million_tokens=found.usd_per_million_tokens,
             ))  # fmt: skip
-    return _with_savings(rows, catalog)
+    return _with_savings(question, rows, answers, catalog)
 
 
 def _recipes(named: tuple[str, ...], first: EngineRow, catalog: Catalog) -> list[ServingPrecision]:
@@ -92,20 +95,34 @@ def _row(question: ServingQuestion, one: Quality, status: str, reason: str = "")
     )  # fmt: skip
 
 
-def _with_savings(rows: list[FixedRow], catalog: Catalog) -> list[FixedRow]:
+def _with_savings(
+    question: ServingQuestion, rows: list[FixedRow], answers: Mapping[str, EngineRow | HwModelError], catalog: Catalog
+) -> list[FixedRow]:
     """The rows with what each saves over the first in 16 bits; without one that fits, none says."""
     base = next((r for r in rows if r.status == "ok" and bits_of(catalog.serving_precision(r.precision)).full), None)
     if base is None:
         return rows
-    whole = _cost(base)
-    return [
-        r if r.status != "ok" or math.isnan(whole) else msgspec.structs.replace(r, saving_share=1.0 - _cost(r) / whole)
-        for r in rows
-    ]
+    whole, shape = _cost(base), question.shape or catalog.model(question.model)
+
+    def known(r: FixedRow) -> Familiarity:
+        """What the error of its cost goes by."""
+        found = answers[r.precision]
+        assert not isinstance(found, HwModelError)
+        recipe = catalog.serving_precision(r.precision)
+        return cost_familiarity(found, question, offer_of(question, shape, catalog.part(found.part), recipe, catalog))
+
+    def saved(r: FixedRow) -> Band:
+        """Nothing over itself."""
+        return Band(0.0, 0.0, 0.0) if r is base else saving(_cost(r), whole, known(r), under)
+
+    if math.isnan(whole):
+        return rows
+    under = known(base)
+    return [r if r.status != "ok" else msgspec.structs.replace(r, saving_share=saved(r)) for r in rows]
 
 
 def _cost(row: FixedRow) -> float:
     """Dollars a million tokens; accelerators for the same demand where no price is known."""
     if row.usd_per_million_tokens is not None:
-        return row.usd_per_million_tokens
+        return row.usd_per_million_tokens.value
     return row.accelerators if row.accelerators is not None else math.nan

@@ -18,7 +18,6 @@ from hwmodel.ops import Num, ceil
 from hwmodel.predict.service.arrivals import Decoded, Loaded, loaded
 from hwmodel.predict.service.layouts import cells, column
 from hwmodel.predict.service.together import ServiceGroup
-from hwmodel.solve.run.band import value_of
 from hwmodel.solve.serve.money import Spent, dollars, money, share_of
 from hwmodel.solve.serve.pools import Pools
 from hwmodel.solve.serve.question import ServingQuestion
@@ -189,6 +188,8 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     """
     if not question.hit_rate or r.usd_per_hour is None:
         return r
+    assert r.usd_per_million_input is not None
+    assert r.usd_per_million_output is not None
     o = f.options
     sizes = {name: float(column(getattr(f.at.layout, name))[i]) for name in SIZES}
     bare = msgspec.structs.replace(
@@ -201,9 +202,9 @@ def with_cached_input(question: ServingQuestion, shape: Shape, f: Fleets, i: int
     share = max(1.0 - float(quicker[0] / f.tpot_s[i]), 0.0) * (1.0 if f.pools is None else 1.0 - r.prefill_share)
     cached = question.rate * question.prompt_tokens * question.hit_rate * SECONDS_PER_HOUR / 1e6
     return msgspec.structs.replace(
-        r, usd_per_million_input=value_of(r.usd_per_million_input) * (1.0 - share),
-        usd_per_million_output=value_of(r.usd_per_million_output) * (1.0 - share),
-        usd_per_million_cached_input=r.usd_per_hour * share / cached,
+        r, usd_per_million_input=r.usd_per_million_input.scaled(1.0 - share),
+        usd_per_million_output=r.usd_per_million_output.scaled(1.0 - share),
+        usd_per_million_cached_input=r.usd_per_hour.scaled(share / cached),
     )  # fmt: skip
 
 

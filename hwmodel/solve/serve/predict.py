@@ -15,7 +15,7 @@ from hwmodel.errors import InfeasibleError, InputError
 from hwmodel.ops import Num
 from hwmodel.physics.machine import machine
 from hwmodel.predict.service import CLOSED, DISAGGREGATED, ServiceSetting, on_layout, serve, service_ends, traits_of
-from hwmodel.predict.service.intervals import TPOT, TTFT
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, TTFT
 from hwmodel.predict.service.layouts import Sizes, cells, check_sizes, column
 from hwmodel.predict.service.passes import held, room, step_terms, transfer_s
 from hwmodel.predict.service.regimes import closed_loop_rate, paced
@@ -23,6 +23,7 @@ from hwmodel.predict.service.search import best_layout, candidates, fitting, num
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.choose import check_context, engine_for
 from hwmodel.solve.serve.citations import service_sources
+from hwmodel.solve.serve.doubt import banded
 from hwmodel.solve.serve.likely import service_like
 from hwmodel.solve.serve.money import Spent, money, price_of, share_of, token_rate
 from hwmodel.solve.serve.notes import ALL, meant, named, notes, resolved, tight
@@ -77,14 +78,14 @@ def predict(
     answer = PredictedRow(
         part=at.part.id, system=at.system.id, precision=at.recipe.id,
         **{name: getattr(layout, name) for name in SIZES}, clients=clients,
-        ttft_s=Band.around(float(s.ttft_s), service_ends(of, setting, s, TTFT)),
-        tpot_s=Band.around(float(s.tpot_s), service_ends(of, setting, s, TPOT)),
+        ttft_s=float(s.ttft_s), tpot_s=float(s.tpot_s),
         request_s=float(s.request_s), requests_per_s=rate,
         output_tokens_per_s=float(token_rate(rate, question.output_tokens)),
         total_tokens_per_s=float(token_rate(rate, question.output_tokens + question.prompt_tokens)),
         prefill_share=share,
         **held_by._asdict(), **asdict(bill),
     )  # fmt: skip
+    answer = banded(answer, {name: service_ends(of, setting, s, name) for name in (TPOT, TTFT, THROUGHPUT)})
     model = "" if question.shape is not None else question.model
     return EngineFound(
         answer=answer,

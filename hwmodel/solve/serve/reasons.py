@@ -52,7 +52,8 @@ def _dearer(first: FleetRow, other: FleetRow) -> str:
     if first.usd_per_hour is None or other.usd_per_hour is None:
         more, amount = other.accelerators / first.accelerators, f"{other.accelerators:,.0f} accelerators"
     else:
-        more, amount = other.usd_per_hour / first.usd_per_hour, f"${other.usd_per_hour:,.2f} an hour"
+        usd = other.usd_per_hour.value
+        more, amount = usd / first.usd_per_hour.value, f"${usd:,.2f} an hour"
     percent = 100.0 * (more - 1.0)
     return f"{amount} ({percent:+.0f} %)" if round(percent) else f"as much ({amount})"
 

@@ -29,24 +29,27 @@ class PrefillPool(msgspec.Struct, frozen=True, kw_only=True):
     spare_workers: int = 0
     accelerators_per_worker: float
     accelerators: float
-    busy: float | None = None
+    busy: Value = None
     cache_transfer_s: float
 
 
 class ServingBill(msgspec.Struct, frozen=True, kw_only=True):
-    """Dollars and joules of serving at a rate; dollars are None where nobody names a price."""
+    """Dollars and joules of serving at a rate; dollars are None where nobody names a price.
 
-    usd_per_hour: float | None
-    usd_per_million_tokens: float | None
-    usd_per_million_input: Value
-    usd_per_million_cached_input: float | None
-    usd_per_million_output: Value
-    usd_per_accelerator_hour: float | None
+    `usd_per_hour` is the rent of these accelerators: in doubt as their price is, and not at a price given.
+    """
+
+    usd_per_hour: Band | None
+    usd_per_million_tokens: Band | None
+    usd_per_million_input: Band | None
+    usd_per_million_cached_input: Band | None
+    usd_per_million_output: Band | None
+    usd_per_accelerator_hour: Band | None
     price_dates: str | None
     price_kind: str | None
     watts: float
-    joules_per_output_token: float
-    joules_per_input_token: float
+    joules_per_output_token: Value
+    joules_per_input_token: Value
 
 
 class EngineRow(ServingBill, frozen=True, kw_only=True):
@@ -82,20 +85,20 @@ class FleetRow(EngineRow, frozen=True, kw_only=True):
     accelerators_per_replica: float
     ttft_tail_s: Value
     tpot_tail_s: Value
-    requests_per_s_per_replica: float
+    requests_per_s_per_replica: Value
     spare_replicas: int
-    headroom: float  # carried beyond the peak demand, over it, without spares
-    load: float  # share of what all replicas carry that the peak takes
+    headroom: Value  # carried beyond the peak demand, over it, without spares
+    load: Value  # share of what all replicas carry that the peak takes
 
 
 class PredictedRow(EngineRow, frozen=True, kw_only=True):
     """A configuration under so many clients in a closed loop."""
 
     clients: float
-    request_s: float
-    requests_per_s: float
-    output_tokens_per_s: float
-    total_tokens_per_s: float
+    request_s: Value
+    requests_per_s: Value
+    output_tokens_per_s: Value
+    total_tokens_per_s: Value
     kv_pool_bytes: float
     weights_bytes: float
 
@@ -143,16 +146,29 @@ class FixedRow(msgspec.Struct, frozen=True, kw_only=True):
     allowed: bool
     reason: str = ""
     accelerators: float | None = None
-    usd_per_hour: float | None = None
-    usd_per_million_tokens: float | None = None
-    saving_share: float | None = None
+    usd_per_hour: Band | None = None
+    usd_per_million_tokens: Band | None = None
+    saving_share: Band | None = None
+
+
+class PaysFrom(msgspec.Struct, frozen=True, kw_only=True):
+    """A demand from which a fleet pays, with its 80 % interval; `high` None: at that end it never does."""
+
+    value: float
+    low: float
+    high: float | None
+
+    def scaled(self, factor: float) -> PaysFrom:
+        """The same in another unit."""
+        high = None if self.high is None else self.high * factor
+        return PaysFrom(value=self.value * factor, low=self.low * factor, high=high)
 
 
 class ApiOffer(msgspec.Struct, frozen=True, kw_only=True):
     """An offer by the token: its price of the demand, and the demand from which a fleet costs less (None: never)."""
 
-    requests_per_s: float | None
-    tokens_per_day: float | None
+    requests_per_s: PaysFrom | None
+    tokens_per_day: PaysFrom | None
     api_usd_per_hour: float
     api_usd_per_million_tokens: float
 

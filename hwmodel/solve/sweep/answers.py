@@ -55,17 +55,21 @@ PLAN: dict[str, Column] = {
 SERVE: dict[str, Column] = {
     "accelerators": Column(unit="1", meaning="accelerators, of both pools where there are two", kind="whole"),
     "replicas": Column(unit="1", meaning="engine instances, spares counted", kind="whole"),
-    "usd_per_hour": Column(unit="USD/h", meaning="rent of the fleet"),
-    "usd_per_million_tokens": Column(unit="USD", meaning="a million tokens, prompt and output alike"),
+    "usd_per_hour": Column(unit="USD/h", meaning="rent of the fleet", banded=True),
+    "usd_per_million_tokens": Column(unit="USD", meaning="a million tokens, prompt and output alike", banded=True),
     "usd_per_million_input": Column(unit="USD", meaning="a million prompt tokens", banded=True),
     "usd_per_million_output": Column(unit="USD", meaning="a million output tokens", banded=True),
     "ttft_s": Column(unit="s", meaning="time to the first token", banded=True),
     "tpot_s": Column(unit="s", meaning="time a further output token", banded=True),
     "ttft_tail_s": Column(unit="s", meaning="the same at the percentile asked", banded=True),
     "tpot_tail_s": Column(unit="s", meaning="the same at the percentile asked", banded=True),
-    "output_tokens_per_s": Column(unit="1/s", meaning="output tokens a second of a prediction", largest=True),
-    "requests_per_s_per_replica": Column(unit="1/s", meaning="requests a second of an instance", largest=True),
-    "load": Column(unit="1", meaning="share of the fleet's rate that the demand takes"),
+    "output_tokens_per_s": Column(
+        unit="1/s", meaning="output tokens a second of a prediction", largest=True, banded=True
+    ),
+    "requests_per_s_per_replica": Column(
+        unit="1/s", meaning="requests a second of an instance", largest=True, banded=True
+    ),
+    "load": Column(unit="1", meaning="share of the fleet's rate that the demand takes", banded=True),
     "watts": Column(unit="W", meaning="draw of the fleet"),
     "batch": Column(unit="1", meaning="requests running at once"),
     "tp": Column(unit="1", meaning="tensor-parallel size", kind="whole"),

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import astuple
 
 from hwmodel.predict.service.arrivals import Decoded, Loaded
+from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve import fleet as fleets
 from hwmodel.solve.serve import money as moneys
 from hwmodel.solve.serve.fleet import (
@@ -51,7 +53,8 @@ def asked(**fields: Any) -> Any:
 
 def price(usd: float | None) -> Any:
     return None if usd is None else SimpleNamespace(
-        median_usd_per_accelerator_hour=usd, first_date="2026-01", last_date="2026-02", kind="on demand"
+        median_usd_per_accelerator_hour=usd, low_usd_per_accelerator_hour=0.8 * usd,
+        high_usd_per_accelerator_hour=1.5 * usd, first_date="2026-01", last_date="2026-02", kind="on demand",
     )  # fmt: skip
 
 
@@ -183,12 +186,14 @@ def test_dollars_and_joules(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog: Any = SimpleNamespace(energy=lambda system: None)
     both = [spent(5.0, 3.0), spent(3.0, 10.0)]
     bill = money(asked(), both, 1 / 3, 10.0, catalog)
-    assert (bill.usd_per_hour, bill.watts) == (45.0, 6500.0)
-    assert bill.usd_per_accelerator_hour == pytest.approx(45 / 13)
+    # Quotes reach from a fifth less to half more.
+    assert (bill.usd_per_hour, bill.watts) == (Band(45.0, 36.0, 67.5), 6500.0)
+    assert bill.usd_per_accelerator_hour is not None
+    assert bill.usd_per_accelerator_hour.value == pytest.approx(45 / 13)
     # 11,000 tokens a second are 39.6 million an hour, 7,500 new prompt tokens 27, 1,000 of output 3.6.
-    assert bill.usd_per_million_tokens == pytest.approx(45 / 39.6)
-    assert bill.usd_per_million_input == pytest.approx(15 / 27)
-    assert bill.usd_per_million_output == pytest.approx(30 / 3.6)
+    assert astuple(bill.usd_per_million_tokens) == pytest.approx((45 / 39.6, 36 / 39.6, 67.5 / 39.6))
+    assert astuple(bill.usd_per_million_input) == pytest.approx((15 / 27, 12 / 27, 22.5 / 27))
+    assert astuple(bill.usd_per_million_output) == pytest.approx((30 / 3.6, 24 / 3.6, 45 / 3.6))
     assert bill.joules_per_input_token == pytest.approx(6500 / 3 / 7500)
     assert bill.joules_per_output_token == pytest.approx(6500 * 2 / 3 / 1000)
     assert (bill.price_dates, bill.price_kind) == ("2026-01 to 2026-02", "on demand")

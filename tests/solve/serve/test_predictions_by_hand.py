@@ -153,7 +153,7 @@ def test_what_a_prediction_spends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dollars of 2 and 5 an hour: 48 of 52 accelerators decode."""
     prices = {"one": 2.0, "two": 5.0}
     monkeypatch.setattr(predict, "price_of", lambda question, part, catalog: SimpleNamespace(
-        median_usd_per_accelerator_hour=prices[part]
+        **{f"{end}_usd_per_accelerator_hour": prices[part] for end in ("median", "low", "high")}
     ))  # fmt: skip
     monkeypatch.setattr(predict, "money", lambda question, spent, share, rate, catalog: (spent, share, rate))
     at: Any = [SimpleNamespace(part=SimpleNamespace(id=name), system=None) for name in prices]
