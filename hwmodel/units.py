@@ -154,7 +154,7 @@ def parse_fleet(text: str) -> tuple[int, str]:
     if "+" in text:
         raise InputError(
             f"cannot plan the mixed fleet {text!r}: one kind of accelerator a plan; plan each part alone, or "
-            "several pools as a budget (`hwmodel plan --gpus A+B`, hm.budget in Python)"
+            "several pools as a budget, which `plan` answers (hm.budget in Python)"
         )
     first, second = (pattern.fullmatch(narrow(text)) for pattern in _FLEET)
     if first is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, overload
 
 from hwmodel.api import views
 from hwmodel.api.options import (
@@ -41,12 +41,21 @@ if TYPE_CHECKING:
 Asked = TypeVar("Asked", PlanOptions, CompareOptions, TrainOptions, ServeOptions)
 
 
-def plan(**given: Unpack[PlanOptions]) -> Plan:
+@overload
+def plan(*, own: Literal[True], **given: Unpack[PlanOptions]) -> BudgetPlan: ...
+@overload
+def plan(*, own: Literal[False] = False, **given: Unpack[PlanOptions]) -> Plan: ...
+def plan(*, own: bool = False, **given: Unpack[PlanOptions]) -> Plan | BudgetPlan:
     """What to train on a fleet, in which layout, for how long, at what cost, and how sure.
 
-    Given are those of `hwmodel plan`. Raises InputError for what cannot be read and InfeasibleError, with the
-    binding constraint and a remedy, where nothing answers.
+    Given are those of `hwmodel plan`. Several pools (`gpus="512xH100+256xB200"`) and accelerators bought (`own`) are
+    answered as a budget, as there: what `budget` gives, whatever a type checker says of the pools. Raises InputError
+    for what cannot be read and InfeasibleError, with the binding constraint and a remedy, where nothing answers.
     """
+    from hwmodel.solve.question.options import is_budget
+
+    if is_budget({**given, "own": own}):
+        return budget(own=own, **given)
     from hwmodel.solve.plan.solver import plan as solve
 
     views.join_plan()
@@ -105,7 +114,7 @@ def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
     from hwmodel.solve.serve.ask import serve as solve
 
     views.join_serve()
-    asked = _plain(given, model)
+    asked = _plain(given, model, "parts")
     joined = {name: _joined(names) for name in ("parts", "precision") if (names := asked.get(name)) is not None}
     return solve(model=model, **cast("ServeQuestion[str]", {**asked, **joined}))
 
@@ -205,11 +214,19 @@ def load_catalog(overlays: Sequence[Path] = ()) -> Catalog:
     return load(tuple(overlays))
 
 
-def _plain(given: Asked, model: object) -> Asked:
-    """Options without those that are None, numpy's scalars as numbers, a model's file read into its shape."""
+def _plain(given: Asked, model: object, *several: str) -> Asked:
+    """Options under their own names, without those that are None, numpy's scalars as numbers, a model's file read into
+    its shape; `several`: those of the verb that may be spelled for one of them, beside the catalogs."""
     from hwmodel.interop.model_files import model_file
+    from hwmodel.solve.question.options import own_name
 
-    asked = {name: _number(value) for name, value in given.items() if value is not None}
+    asked: dict[str, Any] = {}
+    for written, value in given.items():
+        name = own_name(written, ("catalogs", *several))
+        if name != written and given.get(name) is not None:
+            raise InputError(f"{name} and {written} are one option: give one of them")
+        if value is not None:
+            asked[name] = _number(value)
     empty = next((name for name in LISTS if isinstance(some := asked.get(name), (list, tuple)) and not some), None)
     if empty is not None:
         raise InputError(f"{empty} is an empty list")

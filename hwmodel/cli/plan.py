@@ -57,9 +57,10 @@ def command(
     start_no_algebra()
     from hwmodel.report.phrases import language_of
     from hwmodel.solve.plan.solver import plan
+    from hwmodel.solve.question.options import is_budget
 
     language, given = language_of(lang, fmt), stated(options)
-    if file is not None or own or "+" in given.get("gpus", ""):
+    if file is not None or is_budget({**given, "own": own}):
         _budget(file, own, fmt, out, quiet, language, source, export, given)
         return
     given = plan_with_launch_file(given, source, quiet=quiet)

@@ -24,7 +24,7 @@ from hwmodel.units import (
 if TYPE_CHECKING:  # rows are shown without what a sweep is computed with
     from hwmodel.solve.sweep.answers import SweepRow
     from hwmodel.solve.sweep.show import Heat, Selected
-    from hwmodel.solve.sweep.summary import Summary
+    from hwmodel.solve.sweep.summary import LeftOut, Summary
 
 DIGITS = 4
 _BY_NAME = {
@@ -181,7 +181,7 @@ def _counts(summary: Summary, folder: Path) -> str:
         said.append(f"{count:,} have none ({name})")
     out = summary.excluded_by_axes + summary.excluded_by_answers
     if out:
-        said.append(f"{out:,} left out by `where`")
+        said.append(f"{out:,} left out by `where`{left_out_by(summary.where)}")
     empty = [by for by, rows in summary.top.items() if not rows] if summary.ok else []
     if empty:
         said.append(f"none has {', '.join(empty)}")
@@ -189,6 +189,17 @@ def _counts(summary: Summary, folder: Path) -> str:
         said.append(f"none has all of {', '.join(summary.pareto.by)}, so that there is no front")
     why = f""", why: `hwmodel sweep show {folder} --where "status != 'ok'"`""" if summary.without_answer else ""
     return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`{why})."
+
+
+def left_out_by(constraints: Sequence[LeftOut]) -> str:
+    """How many each of several constraints leaves out; empty where there is one."""
+    said = [f"by `{one.constraint}` {left_out(one)}" for one in constraints if one.count]
+    return f": {', '.join(said)}" if len(constraints) > 1 and said else ""
+
+
+def left_out(one: LeftOut) -> str:
+    """How many points or rows a constraint leaves out, and how many of them no other does."""
+    return f"{one.count:,}" + ("" if one.alone == one.count else f" ({one.alone:,} by it alone)")
 
 
 def spread(rows: Sequence[SweepRow], most: int) -> Sequence[SweepRow]:

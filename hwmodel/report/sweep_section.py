@@ -17,6 +17,7 @@ from hwmodel.report.sweep import (
     best_lines,
     cell,
     heat_table,
+    left_out,
     rows_table,
     shown_columns,
     spread,
@@ -121,6 +122,7 @@ def _evaluated(rows: Rows, wanted: RowsWanted) -> _Part:
     if summary is not None:
         counted += [["left out by constraints on axes", f"{summary.excluded_by_axes:,}"]] * bool(space.where)
         counted += [["left out by constraints on answers", f"{summary.excluded_by_answers:,}"]] * bool(space.where)
+        counted += [[f"by `{one.constraint}`", left_out(one)] for one in summary.where if len(summary.where) > 1]
         counted += [["layouts that they were chosen from", f"{summary.layouts:,}"]] * bool(summary.layouts)
     for (status, binding), count in rows.counts().items():
         words = "rows with an answer" if status == "ok" else f"{status}{f' ({binding})' if binding else ''}"

@@ -14,6 +14,7 @@ from hwmodel.answers import finite
 from hwmodel.api import views
 from hwmodel.errors import HwModelError, InputError
 from hwmodel.plain import JsonValue
+from hwmodel.solve.question.options import is_budget
 from hwmodel.web.question import Question, read_json, read_question
 
 if TYPE_CHECKING:
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from hwmodel.solve.plan.compare_values import Comparison
     from hwmodel.solve.question.options import ServeQuestion
     from hwmodel.solve.serve.ask import Served
+    from hwmodel.solve.stages.given import BesideFile
+    from hwmodel.solve.stages.solver import BudgetPlan
     from hwmodel.solve.train import TrainResult
 
-Found: TypeAlias = "Plan | Comparison | Served | TrainResult"
+Found: TypeAlias = "Plan | BudgetPlan | Comparison | Served | TrainResult"
 STATUS = {0: 200, 1: 500, 2: 400, 3: 422, 4: 500}  # exit code -> HTTP status
 MEANING = {0: "answered", 1: "internal error", 2: "bad input", 3: "infeasible", 4: "invalid catalog"}
 INTERNAL = "internal error: the same question on the command line with HWMODEL_DEBUG=1 shows where"
@@ -78,7 +81,13 @@ def solve(verb: str, question: Question) -> Found:
 
 
 # `read_question` has let through the options of the verb and no other: the keys of what is cast to here.
-def _plan(question: Question) -> Plan:
+def _plan(question: Question) -> Plan | BudgetPlan:
+    """A plan; of several pools, or of accelerators bought, a budget."""
+    question = {name: value for name, value in question.items() if name != "own" or value}
+    if is_budget(question):
+        from hwmodel.solve.stages.solver import one_stage
+
+        return one_stage(**cast("BesideFile", question))
     from hwmodel.solve.plan.solver import plan
 
     return plan(**cast("PlanOptions", question))
@@ -125,10 +134,10 @@ def as_json(verb: str, given: Mapping[str, JsonValue]) -> Reply:
 def as_report(verb: str, given: Mapping[str, JsonValue]) -> Reply:
     """The Markdown of the command line."""
     found = solve(verb, read_question(verb, given))
-    return Reply(status=200, body=_markdown(verb, found).encode(), media=MARKDOWN, exit_code=0)
+    return Reply(status=200, body=_markdown(found).encode(), media=MARKDOWN, exit_code=0)
 
 
-def _markdown(verb: str, found: Found) -> str:
+def _markdown(found: Found) -> str:
     """The report of a result: a comparison of formats is a plan too, with more in it."""
     from hwmodel import report
     from hwmodel.report.plan import plan_markdown
@@ -138,13 +147,15 @@ def _markdown(verb: str, found: Found) -> str:
         return report.compare_markdown(found)
     if isinstance(found, Plan):
         return plan_markdown(found)
-    if (join := JOINS.get(verb)) is not None:
-        join()
+    JOINS[type(found).__name__]()
     return found.to_markdown()
 
 
 # The API's own functions would read a model's file; a request must not, so the solver is called and only read alike.
-JOINS = {"compare": views.join_plan, "serve": views.join_serve, "train": views.join_train}
+JOINS = {
+    "BudgetPlan": views.join_budget, "Comparison": views.join_plan, "Served": views.join_serve,
+    "TrainResult": views.join_train,
+}  # fmt: skip
 
 
 class LaunchBody(NamedTuple):

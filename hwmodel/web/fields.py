@@ -70,6 +70,8 @@ _ALL = (
           explains="How many accelerators it carries at their rating and this PUE bounds the fleet."),
     Field(name="budget", label="Money allowed", section=GIVEN, example="$5M", first=True,
           explains="Dollars for the accelerators' rent, like $5M."),
+    Field(name="own", label="Bought, not rented", section=GIVEN, flag=True,
+          explains="Accelerators bought: a budget with cash flow and the month from which they cost less than rent."),
     Field(name="system", label="Node and network", section=GIVEN, choices="systems", example="dgx-h100",
           explains="The machine around the part; empty takes the part's usual one."),
     Field(name="nic_gbit_s", label="Network per accelerator (Gbit/s)", section=GIVEN, example="400",
@@ -248,7 +250,7 @@ VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
         Verb(name="plan", asks="What should we train, for how long, at what cost?",
-             fields=_every(_PLAN, options.PlanOptions), start={"gpus": "512xH100", "tokens": "2T"}),
+             fields=("own", *_every(_PLAN, options.PlanOptions)), start={"gpus": "512xH100", "tokens": "2T"}),
         Verb(name="compare", asks="Which number format should we train in?",
              fields=_every(_PLAN, options.CompareOptions),
              start={"gpus": "512xH100", "params": "70B", "tokens": "2T", "precision": "bf16,fp8"}),

@@ -24,6 +24,11 @@ ALWAYS = {
               "fits", "near", "warnings", "sources"),
     "serve": ("request", "resolved", "answer", "notes", "sources"),
 }  # fmt: skip
+# A plan of several pools, or of accelerators bought.
+BUDGET: Schema = {
+    "type": "object", "required": ["budget", "stages", "pools"],
+    "properties": {"budget": {"type": "object"}, "stages": {"type": "array"}, "pools": {"type": "array"}},
+}  # fmt: skip
 LIMITED = {
     401: "no token, where the server is bound off loopback", 403: "a foreign Host or Origin",
     404: "no such place", 405: "another method", 408: "the body came too slowly", 413: "the body is too long",
@@ -69,7 +74,7 @@ def schemas() -> dict[str, Schema]:
         "required": ["option", "rows"],
         "properties": {"option": {"type": "string"}, "rows": rows},
     }
-    found["plan_answer"], found["compare_answer"] = plan, {"anyOf": [plan, table]}
+    found["plan_answer"], found["compare_answer"] = {"anyOf": [plan, BUDGET]}, {"anyOf": [plan, table]}
     for name in VERBS:
         keys = ALWAYS.get(name, ())
         known: Schema = {"type": "object", "required": list(keys), "properties": {key: {} for key in keys}}

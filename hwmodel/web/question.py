@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from hwmodel.errors import InputError, unknown
 from hwmodel.plain import JsonObject, JsonValue
+from hwmodel.solve.question.options import own_name
 from hwmodel.web.fields import FIELDS, FILES, VERBS, Verb
 
 MOST_CHARACTERS = 300  # of one value: a list of a dozen names is far below
@@ -43,10 +44,13 @@ def read_question(verb: str, given: Mapping[str, JsonValue]) -> Question:
     """The options of a question, empty ones left out. Raises InputError for a name or a value that it cannot take."""
     asked = VERBS[verb]
     found: dict[str, str | bool | float] = {}
-    for name, value in given.items():
+    for written, value in given.items():
+        name = own_name(written, asked.fields)
         _check_name(asked, name)
         if value is None or value == "":
             continue
+        if name in found:
+            raise InputError(f"{name} stands twice in the body, once as {written}: give it once")
         found[name] = _value(name, value)
     return found
 

@@ -116,6 +116,41 @@ def test_several_pools_and_fleets_that_are_bought(
     assert _printed(_typed("plan", options, *more, "--format", "json", "--quiet"), capsys) == (0, said + "\n", "")
 
 
-def test_a_plan_of_two_pools_says_who_answers_it() -> None:
-    with pytest.raises(hm.InputError, match=r"several pools as a budget .*hm\.budget"):
-        hm.plan(**POOLED[0][0])
+@pytest.mark.parametrize(("options", "own"), POOLED, ids=str)
+def test_a_plan_of_them_is_that_budget_in_python_and_over_http(options: dict[str, Any], own: bool) -> None:
+    said = hm.budget(own=own, **options).to_json()
+    assert hm.plan(own=own, **options).to_json() == said  # type: ignore[call-overload]
+    code, sent = _http("plan", {**options, "own": own})
+    assert (code, sent) == (0, json.loads(said))
+
+
+def test_several_pools_of_one_job_are_refused_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {**POOLED[0][0], "params": "8B"}
+    with pytest.raises(hm.InputError, match="one job cannot span two parts") as refused:
+        hm.plan(**asked)
+    line = str(refused.value)
+    assert _printed(_typed("plan", asked, "--quiet"), capsys) == (2, "", line)
+    assert _http("plan", asked)[1]["error"]["message"] == line
+
+
+@pytest.mark.parametrize("name", ["part", "parts"])
+def test_parts_are_spelled_either_way(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"model": "llama-3.1-8b", "concurrency": "8"}
+    said = hm.serve(**asked, parts="h100").to_json()
+    assert hm.serve(**asked, **{name: "h100"}).to_json() == said
+    assert _http("serve", {**asked, name: "h100"})[1] == json.loads(said)
+    typed = ["serve", "--model", "llama-3.1-8b", "--concurrency", "8", f"--{name}", "h100", "--format", "json"]
+    assert _printed(typed, capsys)[:2] == (0, said + "\n")
+
+
+def test_an_option_under_both_of_its_names_is_refused() -> None:
+    both = {"model": "llama-3.1-8b", "concurrency": "8", "parts": "h100", "part": "h200"}
+    with pytest.raises(hm.InputError, match="parts and part are one option"):
+        hm.serve(**both)
+    assert "parts stands twice in the body, once as part" in _http("serve", both)[1]["error"]["message"]
+    with pytest.raises(hm.InputError, match=r"nearest: parts|unknown option 'part'"):
+        hm.plan(gpus="64xH100", tokens="1T", part="h100")
+
+
+def test_a_fleet_that_is_not_bought_is_rented() -> None:
+    assert _http("plan", {**RUN, "own": False}) == _http("plan", RUN)

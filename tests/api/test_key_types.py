@@ -32,6 +32,8 @@ UNCERTAIN = (
 # covariance (DESIGN 5).
 POINTS = (
     r"quantiles\.p\d\d\.", r"sweep.*\.(top\.\w+|pareto\.rows)\[\]\.", r"(laws|curves\.size)\[\]\.loss_nats",
+    # What a life costs, and what is saved of it, is compared under one choice of engine and has no interval.
+    r"serving_formats\[\]\.fixed\.saving_share",
     r"(distillation\.at_(compute|loss)|samples\.families\[\]\.rows)\[\]\.loss_nats", r"^law \w+",
 )  # fmt: skip
 # Answers that are tables of predictions beside measurements, and formulas with their inputs; options as given.

@@ -55,7 +55,7 @@ def test_pools_carry_the_same_requests() -> None:
     assert a["accelerators"] == a["replicas"] * a["accelerators_per_replica"] + p["accelerators"]
     assert p["accelerators"] == p["workers"] * p["accelerators_per_worker"]
     assert (a["replicas"] - 2) * a["requests_per_s_per_replica"]["value"] >= 50.0
-    assert 0.0 < p["busy"] <= 0.9
+    assert 0.0 < p["busy"]["value"] <= 0.9
     assert a["ttft_tail_s"]["value"] <= 2.0
     assert a["tpot_tail_s"]["value"] <= 0.025
     hour = 3600 * 50 * (2000 * a["usd_per_million_input"]["value"] + 300 * a["usd_per_million_output"]["value"]) / 1e6

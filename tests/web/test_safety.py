@@ -369,4 +369,5 @@ def test_the_static_folder_holds_only_what_is_served() -> None:
 )
 def test_a_question_has_the_options_of_the_verb_and_no_file(verb: str, typed: Any) -> None:
     known = set(getattr(typed, "__origin__", typed).__annotations__) | ({"model"} if verb == "serve" else set())
-    assert set(VERBS[verb].fields) == known - {*FILES, "shape"}
+    bought = {"own"} if verb == "plan" else set()
+    assert set(VERBS[verb].fields) == (known | bought) - {*FILES, "shape"}

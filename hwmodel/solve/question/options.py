@@ -6,7 +6,7 @@ there; who reads an option checks its value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypedDict, TypeVar, cast
 
@@ -22,6 +22,21 @@ Folders: TypeAlias = Sequence[Path]
 
 Q = TypeVar("Q")  # a quantity that `compare` varies: several of it there, one elsewhere
 W = TypeVar("W")  # a name that may be one of several: those that `compare` varies, parts and formats of `serve`
+
+
+# Other spellings of the command line, where an option may be given several: `--part h100`, `--catalog DIR`.
+SPELLED = {"part": "parts", "catalog": "catalogs"}
+
+
+def own_name(written: str, known: Collection[str]) -> str:
+    """The name of an option among those `known`, where it is written by its other spelling; else as it is written."""
+    name = SPELLED.get(written, written)
+    return name if name in known and written not in known else written
+
+
+def is_budget(options: Mapping[str, object]) -> bool:
+    """Whether a question of `plan` is answered as a budget: on several pools, or on accelerators bought."""
+    return bool(options.get("own")) or "+" in str(options.get("gpus") or "")
 
 
 class RunOptions(TypedDict, Generic[Q, W], total=False):

@@ -71,7 +71,7 @@ class ServedDetail(Detail, frozen=True, kw_only=True):
     precision: str
     tp: float
     batch: float
-    tpot_s: float
+    tpot_s: Band
     engine: str
 
 

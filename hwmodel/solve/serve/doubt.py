@@ -38,7 +38,6 @@ SECONDS = {
     "joules_per_output_token": THROUGHPUT, "joules_per_input_token": THROUGHPUT, "load": THROUGHPUT,
 }  # fmt: skip
 RATES = ("requests_per_s_per_replica", "requests_per_s", "output_tokens_per_s", "total_tokens_per_s")
-ONE = Band(1.0, 1.0, 1.0)
 
 Row = TypeVar("Row", FleetRow, PredictedRow)
 
@@ -49,8 +48,7 @@ def banded(r: Row, doubts: Mapping[str, Ends]) -> Row:
     found: dict[str, Band] = {}
     for key, quantity in SECONDS.items():
         if (value := getattr(r, key, None)) is not None:
-            held = value if isinstance(value, Band) else ONE.scaled(value)
-            found[key] = held.times(Band.around(1.0, doubts[quantity]))
+            found[key] = _widened(value, doubts[quantity])
     for key in RATES:
         if (value := getattr(r, key, None)) is not None:
             found[key] = slower.inverse(value)
@@ -59,6 +57,14 @@ def banded(r: Row, doubts: Mapping[str, Ends]) -> Row:
     if r.prefill is not None and r.prefill.busy is not None:
         r = replace(r, prefill=replace(r.prefill, busy=slower.scaled(value_of(r.prefill.busy))))
     return replace(r, **found)
+
+
+def _widened(value: float | Band, doubt: Ends) -> Band:
+    """A value in doubt by its own interval, if it has one, and by `doubt`. Of nothing (one token has no further ones)
+    nothing is in doubt."""
+    if isinstance(value, Band) and value.value > 0.0:
+        return value.times(Band.around(1.0, doubt))
+    return Band.around(value_of(value), doubt)
 
 
 class _Known(NamedTuple):

@@ -8,7 +8,7 @@ from hwmodel.physics.shape import shape_for_params
 from hwmodel.predict.formats import formats_of
 from hwmodel.predict.service import SATURATED, ServiceSetting, Worker, service_ends, traits_of
 from hwmodel.predict.service.cost import DEFAULT_TPOT_S
-from hwmodel.predict.service.intervals import THROUGHPUT, at_rest
+from hwmodel.predict.service.intervals import THROUGHPUT, TPOT, at_rest
 from hwmodel.solve.life.objective import prompt_and_output
 from hwmodel.solve.question.options import without
 from hwmodel.solve.question.setting import Fleeted
@@ -85,23 +85,21 @@ def _served(
         machine=on, formats=formats_of(shape, recipe), engine=engine, layout=ServingLayout(tp=float(cost.tp))
     )
     load = ServingLoad(prompt_tokens=lengths[0], output_tokens=lengths[1])
-    doubt = _doubt(setting, ServiceSetting(shape=shape, worker=worker, load=load), cost, prompts / max(outputs, 1.0))
-    return of_hours(Band.around(seconds / 3600.0, doubt), setting, count, stage=stage.name, kind=stage.kind,
-                    detail=_detail(cost, prompts, outputs, recipe.id))  # fmt: skip
+    service = ServiceSetting(shape=shape, worker=worker, load=load)
+    doubts = _doubts(setting, service, cost, prompts / max(outputs, 1.0))
+    detail = ServedDetail(
+        prompt_tokens=prompts, output_tokens=outputs, precision=recipe.id, tp=float(cost.tp), batch=float(cost.batch),
+        tpot_s=Band.around(float(cost.tpot_s), doubts[TPOT]), engine=ENGINE,
+    )  # fmt: skip
+    return of_hours(Band.around(seconds / 3600.0, doubts[THROUGHPUT]), setting, count, stage=stage.name,
+                    kind=stage.kind, detail=detail)  # fmt: skip
 
 
-def _doubt(setting: Fleeted, service: ServiceSetting, cost: ServingCost, prompts_per_output: float) -> Ends:
-    """Ends of the interval of the seconds of a saturated engine."""
+def _doubts(setting: Fleeted, service: ServiceSetting, cost: ServingCost, prompts_per_output: float) -> dict[str, Ends]:
+    """Ends of the intervals of a token's time, and of all seconds, of a saturated engine."""
     prefill, decode = prompts_per_output * float(cost.prompt_accelerator_s), float(cost.output_accelerator_s)
     terms = at_rest(
         service, running=float(cost.batch), tpot_s=float(cost.tpot_s), ttft_s=0.0, busy=prefill / (prefill + decode)
     )
     traits = traits_of(SATURATED, service, ENGINE, setting.part, made_up=setting.shape() is None, searched=True)
-    return service_ends(traits, service, terms, THROUGHPUT)
-
-
-def _detail(cost: ServingCost, prompts: float, outputs: float, recipe: str) -> ServedDetail:
-    return ServedDetail(
-        prompt_tokens=prompts, output_tokens=outputs, precision=recipe, tp=float(cost.tp), batch=float(cost.batch),
-        tpot_s=float(cost.tpot_s), engine=ENGINE,
-    )  # fmt: skip
+    return {name: service_ends(traits, service, terms, name) for name in (TPOT, THROUGHPUT)}

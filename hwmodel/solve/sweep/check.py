@@ -28,21 +28,44 @@ def check_values(space: Space) -> None:
     for places, axis in [(first, None), *_variations(space, first)]:
         tried += 1
         try:
-            _read(space, axis, places)
+            _read(space, places)
             setting = _resolve(space, plans, places)
             _check_twins(twins, space, setting, axis, places)
-        except UnknownNameError as error:
-            raise _placed(error, axis, places) from error
+        except (UnknownNameError, _UnreadableError) as error:
+            kind = UnknownNameError if isinstance(error, UnknownNameError) else InputError
+            raise kind(_placed(error, axis or _blamed(space, plans, places, error), places)) from error
         except TwinError:
             raise
-        except _UnreadableError as error:
-            raise InputError(str(error)) from error
         except InputError as error:
             refusals.append(error)
         except HwModelError:
             continue  # a point without an answer, not one that cannot be asked
     if len(refusals) == tried and not _any_asked(space, plans):
-        raise InputError(f"no point of the space can be asked: {refusals[0]}")
+        said = _placed(refusals[0], _blamed(space, plans, first, refusals[0]), first)
+        raise InputError(f"no point of the space can be asked: {said}")
+
+
+def _blamed(space: Space, plans: Plans, first: dict[str, int], error: InputError) -> Axis | None:
+    """The axis whose first value is refused so: with another of its values nothing is, or something else; of one value
+    alone, the one that the refusal names. None where no axis is to blame."""
+    for axis in space.axes:
+        for place in {1, len(axis.values) - 1} - {0, len(axis.values)}:
+            if _refusal(space, plans, {**first, axis.name: place}) != str(error):
+                return axis
+    named = [axis for axis in space.axes if len(axis.values) == 1 and str(axis.values[0]) in str(error)]
+    return max(named, key=lambda axis: len(str(axis.values[0])), default=None)
+
+
+def _refusal(space: Space, plans: Plans, places: dict[str, int]) -> str | None:
+    """What is said of a point that cannot be asked; None of one that can."""
+    try:
+        _read(space, places)
+        _resolve(space, plans, places)
+    except InputError as error:
+        return str(error)
+    except HwModelError:
+        return None
+    return None
 
 
 def _any_asked(space: Space, plans: Plans) -> bool:
@@ -71,7 +94,8 @@ class _UnreadableError(InputError):
     """A value that no option reads."""
 
 
-def _read(space: Space, axis: Axis | None, places: dict[str, int]) -> None:
+def _read(space: Space, places: dict[str, int]) -> None:
+    """Raises _UnreadableError for a value that no option reads, UnknownNameError for a name that none has."""
     if space.ask != "plan":
         return
     try:
@@ -79,7 +103,7 @@ def _read(space: Space, axis: Axis | None, places: dict[str, int]) -> None:
     except UnknownNameError:
         raise
     except InputError as error:
-        raise _UnreadableError(str(_placed(error, axis, places))) from error
+        raise _UnreadableError(str(error)) from error
 
 
 def _resolve(space: Space, plans: Plans, places: dict[str, int]) -> Setting | None:
@@ -125,6 +149,6 @@ def _variations(space: Space, first: dict[str, int]) -> Iterator[tuple[dict[str,
             yield {**first, axis.name: place}, axis
 
 
-def _placed(error: InputError, axis: Axis | None, places: dict[str, int]) -> InputError:
+def _placed(error: InputError, axis: Axis | None, places: dict[str, int]) -> str:
     """The refusal with the place of the value."""
-    return error if axis is None else type(error)(f"axes.{axis.name}[{places[axis.name]}]: {error}")
+    return str(error) if axis is None else f"axes.{axis.name}[{places[axis.name]}]: {error}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.best import best_rows
 from hwmodel.solve.sweep.fronts import front_rows
+from hwmodel.solve.sweep.met import Met
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import PointTable
 
@@ -41,6 +42,8 @@ class Partial(msgspec.Struct, kw_only=True):
     points: int = 0
     excluded: int = 0  # by constraints on axes
     dropped: int = 0  # by constraints on answers
+    failed: dict[str, int] = {}  # constraint -> points or rows that do not meet it
+    failed_alone: dict[str, int] = {}  # and those that meet every other that was asked with it
     rows: int = 0
     ok: int = 0
     layouts: int = 0  # that the points admit, all told
@@ -68,12 +71,13 @@ def _costs(space: Space, columns: Sequence[Any]) -> NDArray[np.float64]:
     return np.stack([sign * np.asarray(column, dtype=float) for sign, column in zip(signs, columns)], axis=1)
 
 
-def counts_of(space: Space, table: PointTable, excluded: int, dropped: int, points: int) -> Partial:
-    """Counts and histograms of the rows of one shard."""
+def counts_of(space: Space, table: PointTable, early: Met, late: Met) -> Partial:
+    """Counts and histograms of the rows of one shard, and what its constraints on axes and on answers left out."""
     ok = table.ok
     without = [str(b or s) for b, s in zip(table.texts["binding"][~ok], table.texts["status"][~ok])]
     return Partial(
-        points=points, excluded=excluded, dropped=dropped, rows=table.rows, ok=int(ok.sum()),
+        points=early.rows, excluded=early.left_out, dropped=late.left_out, rows=table.rows, ok=int(ok.sum()),
+        failed={**early.failed, **late.failed}, failed_alone={**early.failed_alone, **late.failed_alone},
         layouts=int(np.nansum(table.number("layouts")[_firsts(table.point)])),
         without={name: without.count(name) for name in sorted(set(without))},
         histograms={name: _histogram(table.number(name)[ok]) for name in space.keep.histograms},
@@ -128,7 +132,8 @@ def merged(space: Space, partials: Iterable[Partial]) -> Partial:
     for shard, one in enumerate(partials):
         for name in ("points", "excluded", "dropped", "rows", "ok", "layouts"):
             setattr(total, name, getattr(total, name) + getattr(one, name))
-        total.without = _added(total.without, one.without)
+        for name in ("without", "failed", "failed_alone"):
+            setattr(total, name, _added(getattr(total, name), getattr(one, name)))
         for name, count in space.keep.top.items():
             both = _both(total.top[name], one.top[name], shard)
             if both.rows:

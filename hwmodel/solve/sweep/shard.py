@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from hwmodel.solve.sweep.answers import ALWAYS, STATUS, known_columns
 from hwmodel.solve.sweep.columns import placed
-from hwmodel.solve.sweep.expression import Expression
 from hwmodel.solve.sweep.extras import extra
 from hwmodel.solve.sweep.keeping import counts_of, packed, winners, with_winners
+from hwmodel.solve.sweep.met import Met
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.services import Services
 from hwmodel.solve.sweep.space import Space
@@ -38,24 +38,18 @@ class Sweeper:
         """The bytes of a shard's file: a pure function of the space and the number."""
         asked = self.space.points_of(number)
         every = np.arange(asked.start, asked.stop, dtype=np.int64)
-        points = every[self._meets(self.early, _axes(self.space, every), len(every))]
+        early = Met(self.early, _axes(self.space, every), len(every))
+        points = every[early.all]
         table = self.answers.rows(points) if len(points) else blank_table(points, None)
         with_axes(self.space, table)
-        kept = self._meets(self.late, _spelled(self.space, table), table.rows)
-        dropped = int((~kept).sum())
-        table = table.take(kept)
-        counts = counts_of(self.space, table, len(every) - len(points), dropped, len(every))
+        late = Met(self.late, _spelled(self.space, table), table.rows)
+        table = table.take(late.all)
+        counts = counts_of(self.space, table, early, late)
         if self.space.keep.rows == "winners":
             best, front = winners(self.space, table)
             table = table.take(np.unique(np.concatenate([front, *best.values()])))
         said = packed(with_winners(self.space, counts, table))
         return parquet_bytes(self.space, table, {"partial": said, "shard": str(number).encode()})
-
-    def _meets(self, constraints: list[Expression], columns: dict[str, NDArray[Any]], rows: int) -> NDArray[np.bool_]:
-        kept = np.ones(rows, dtype=bool)
-        for one in constraints:
-            kept &= one.holds({name: columns[name] for name in one.names}, rows)
-        return kept
 
 
 def _axes(space: Space, points: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from hwmodel.catalog.reading import text_of
 from hwmodel.catalog.yamlfile import parse_yaml
 from hwmodel.errors import InputError, unknown
 from hwmodel.plain import Options, listed
-from hwmodel.solve.question.options import PlanOptions, ServeAsked
+from hwmodel.solve.question.options import PlanOptions, ServeAsked, own_name
 from hwmodel.solve.question.parse import OPTIONS
 from hwmodel.solve.sweep.answers import ALWAYS, ASKED, TABLES, TIES, known_columns
 from hwmodel.solve.sweep.expression import Expression, read_expression
@@ -267,13 +267,13 @@ def _options(given: Any, ask: str, where: str) -> Base:
     found = {}
     for key, value in given.items():
         name = str(key).replace("-", "_")
-        name = "catalogs" if name == "catalog" else name
+        name = own_name(name, ASKS[ask])
         if name in OTHER_MODELS:
             raise InputError(f"{where} holds {key}, for another model beside the plan's: rows hold one, ask `plan`")
         if name not in ASKS[ask]:
             raise unknown("option", str(key), ASKS[ask], where)
         if name in found:
-            raise InputError(f"{where} holds {name} twice")
+            raise InputError(f"{where} holds {name} twice (as {key})")
         found[name] = value
     return found
 

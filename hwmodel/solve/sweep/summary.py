@@ -35,6 +35,16 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[SweepRow]
 
 
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A constraint, whether it is one on axes (met before anything is answered) or on answers, and how many points or
+    rows do not meet it; of these `alone` meet every other of its kind."""
+
+    constraint: str
+    on: str  # axes | answers
+    count: int
+    alone: int
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A sweep in one file. Counts are of points or rows; a row is its columns by name."""
 
@@ -44,6 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     points: int
     excluded_by_axes: int
     excluded_by_answers: int
+    where: list[LeftOut]  # each constraint, in the order of the space
     rows: int
     ok: int
     without_answer: dict[str, int]  # what binds, or `refused` -> rows
@@ -69,6 +80,7 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
         points=total.points,
         excluded_by_axes=total.excluded,
         excluded_by_answers=total.dropped,
+        where=_left_out(space, total),
         rows=total.rows,
         ok=total.ok,
         without_answer=total.without,
@@ -83,6 +95,18 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
         histograms={"bins_per_decade": BINS_A_DECADE, **{n: _bins(h) for n, h in total.histograms.items()}},
         rows_digest=rows_digest(shards),
     )
+
+
+def _left_out(space: Space, total: Partial) -> list[LeftOut]:
+    """What each constraint left out."""
+    early = {one.text for one in space.constraints()[0]}
+    return [
+        LeftOut(
+            constraint=text, on="axes" if text in early else "answers", count=total.failed.get(text, 0),
+            alone=total.failed_alone.get(text, 0),
+        )
+        for text in dict.fromkeys(space.where)
+    ]  # fmt: skip
 
 
 def summary_text(summary: Summary) -> str:

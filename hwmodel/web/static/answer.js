@@ -128,11 +128,22 @@ function train(d, form) {
     tables: [layoutLine(d), near.length ? table(["layout", "tokens a second", "memory"], near, "Layouts near it") : null] };
 }
 
+/** A run on each of several pools, or on accelerators bought: what a plan is answered with there. */
+function budget(d, form) {
+  const b = d.budget;
+  const stages = d.stages.filter((one) => one.how === "computed").map((one) => [one.stage, shown(one.detail?.params, SHOW.count), shown(one.detail?.tokens, SHOW.count),
+    shown(one.elapsed_days, SHOW.days), shown(one.gpu_hours, SHOW.count), shown(one.cost_usd, SHOW.usd)]);
+  const total = isKnown(b.total_usd) ? `${SHOW.usd(value(b.total_usd))} in all, of it ${SHOW.usd(b.contingency_usd)} contingency` : "no price is known";
+  return { sentence: `${d.resolved.pools.join(" and ")}: ${total}.`, more: [], figures: [],
+    numbers: numbers(d, form, ["gpu_hours", "cost_usd", "energy_mwh", "co2e_t"].map((name) => [name, b[name]])),
+    tables: [table(["stage", "parameters", "tokens", "elapsed", "accelerator-hours", "cost"], stages, "Stages")] };
+}
+
 const KINDS = { plan, compare: comparison, serve, train };
 
 /** The elements of an answer. `takeAlong` are the buttons that download or pin it. */
 export function answerView(question, answer, form, runs, takeAlong) {
-  const found = KINDS[question.verb](answer, form, runs);
+  const found = (answer.stages ? budget : KINDS[question.verb])(answer, form, runs);
   const warnings = [...(answer.warnings ?? []), ...(answer.notes ?? []).map((note) => (typeof note === "string" ? note : JSON.stringify(note)))];
   return h("article", { "data-verb": question.verb },
     h("h2", { class: "sentence" }, found.sentence), found.more.map((line) => h("p", { class: "said" }, line)),

@@ -72,3 +72,9 @@ def test_a_saving_is_that_of_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     alike = Familiarity(shares={}, distances={})
     found = saving(3.0, 4.0, alike, alike)
     assert ends(found) == pytest.approx((0.25, 1.0 - 0.75 * math.e, 1.0 - 0.75 / math.e))
+
+
+def test_of_nothing_nothing_is_in_doubt() -> None:
+    """One token of output has no further ones, and costs nothing beside its prompt."""
+    row = banded(fleet(tpot_s=0.0, usd_per_million_output=Band(0.0, 0.0, 0.0)), DOUBTS)
+    assert (row.tpot_s, row.usd_per_million_output) == (Band(0.0, 0.0, 0.0), Band(0.0, 0.0, 0.0))

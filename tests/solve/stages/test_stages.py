@@ -134,7 +134,7 @@ def test_an_evaluation_lasts_no_shorter_than_one_answer() -> None:
     asked = {"stage": "evaluation", "params": "8B", "questions": 64, "prompt_tokens": 500, "output_tokens": 1000}
     few = line(budget(with_stage(**asked)), "evaluation")
     assert few.elapsed_days is not None
-    assert value_of(few.elapsed_days) * 86_400.0 == pytest.approx(1000 * few.detail.tpot_s)
+    assert value_of(few.elapsed_days) * 86_400.0 == pytest.approx(1000 * few.detail.tpot_s.value)
     many = line(budget(with_stage(**{**asked, "questions": "10M"})), "evaluation")
     more = line(budget(with_stage(**{**asked, "questions": "20M"})), "evaluation")
     assert value_of(more.gpu_hours) == pytest.approx(2.0 * value_of(many.gpu_hours))
