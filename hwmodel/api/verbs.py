@@ -54,7 +54,7 @@ def plan(*, own: bool = False, **given: Unpack[PlanOptions]) -> Plan | BudgetPla
     """
     from hwmodel.solve.question.options import is_budget
 
-    if is_budget({**given, "own": own}):
+    if is_budget(given.get("gpus"), own):
         return budget(own=own, **given)
     from hwmodel.solve.plan.solver import plan as solve
 

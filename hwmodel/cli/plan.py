@@ -60,7 +60,7 @@ def command(
     from hwmodel.solve.question.options import is_budget
 
     language, given = language_of(lang, fmt), stated(options)
-    if file is not None or is_budget({**given, "own": own}):
+    if file is not None or is_budget(given.get("gpus"), own):
         _budget(file, own, fmt, out, quiet, language, source, export, given)
         return
     given = plan_with_launch_file(given, source, quiet=quiet)

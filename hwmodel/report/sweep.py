@@ -24,7 +24,7 @@ from hwmodel.units import (
 if TYPE_CHECKING:  # rows are shown without what a sweep is computed with
     from hwmodel.solve.sweep.answers import SweepRow
     from hwmodel.solve.sweep.show import Heat, Selected
-    from hwmodel.solve.sweep.summary import LeftOut, Summary
+    from hwmodel.solve.sweep.summary import Constrained, Summary
 
 DIGITS = 4
 _BY_NAME = {
@@ -191,13 +191,13 @@ def _counts(summary: Summary, folder: Path) -> str:
     return f"{'; '.join(said)}. Rows: `{folder}/shards/*.parquet` (`hwmodel sweep show {folder}`{why})."
 
 
-def left_out_by(constraints: Sequence[LeftOut]) -> str:
+def left_out_by(constraints: Sequence[Constrained]) -> str:
     """How many each of several constraints leaves out; empty where there is one."""
     said = [f"by `{one.constraint}` {left_out(one)}" for one in constraints if one.count]
     return f": {', '.join(said)}" if len(constraints) > 1 and said else ""
 
 
-def left_out(one: LeftOut) -> str:
+def left_out(one: Constrained) -> str:
     """How many points or rows a constraint leaves out, and how many of them no other does."""
     return f"{one.count:,}" + ("" if one.alone == one.count else f" ({one.alone:,} by it alone)")
 

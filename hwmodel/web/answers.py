@@ -84,7 +84,7 @@ def solve(verb: str, question: Question) -> Found:
 def _plan(question: Question) -> Plan | BudgetPlan:
     """A plan; of several pools, or of accelerators bought, a budget."""
     question = {name: value for name, value in question.items() if name != "own" or value}
-    if is_budget(question):
+    if is_budget(question.get("gpus"), question.get("own")):
         from hwmodel.solve.stages.solver import one_stage
 
         return one_stage(**cast("BesideFile", question))

@@ -34,9 +34,9 @@ def own_name(written: str, known: Collection[str]) -> str:
     return name if name in known and written not in known else written
 
 
-def is_budget(options: Mapping[str, object]) -> bool:
+def is_budget(gpus: object, own: object) -> bool:
     """Whether a question of `plan` is answered as a budget: on several pools, or on accelerators bought."""
-    return bool(options.get("own")) or "+" in str(options.get("gpus") or "")
+    return bool(own) or "+" in str(gpus or "")
 
 
 class RunOptions(TypedDict, Generic[Q, W], total=False):

@@ -35,7 +35,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[SweepRow]
 
 
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+class Constrained(msgspec.Struct, frozen=True, kw_only=True):
     """A constraint, whether it is one on axes (met before anything is answered) or on answers, and how many points or
     rows do not meet it; of these `alone` meet every other of its kind."""
 
@@ -54,7 +54,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     points: int
     excluded_by_axes: int
     excluded_by_answers: int
-    where: list[LeftOut]  # each constraint, in the order of the space
+    where: list[Constrained]  # each constraint, in the order of the space
     rows: int
     ok: int
     without_answer: dict[str, int]  # what binds, or `refused` -> rows
@@ -97,11 +97,11 @@ def summary_of(space: Space, total: Partial, folder: Folder, shards: dict[int, P
     )
 
 
-def _left_out(space: Space, total: Partial) -> list[LeftOut]:
+def _left_out(space: Space, total: Partial) -> list[Constrained]:
     """What each constraint left out."""
     early = {one.text for one in space.constraints()[0]}
     return [
-        LeftOut(
+        Constrained(
             constraint=text, on="axes" if text in early else "answers", count=total.failed.get(text, 0),
             alone=total.failed_alone.get(text, 0),
         )
