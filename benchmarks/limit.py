@@ -14,11 +14,14 @@ import argparse
 import os
 import resource
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import count as whole_numbers
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from hwmodel.physics import shape as shapes
@@ -171,7 +174,8 @@ def rates(fleets: int) -> None:
 
 
 def by_fleets(repeats: int = 9) -> None:
-    """What a shape costs the compiled search by the number of its fleets, evenly apart up to MOST_NODES nodes."""
+    """What a shape costs the compiled search by the number of its fleets, evenly apart up to MOST_NODES nodes: each
+    time another one, by its vocabulary, for of one that is asked for again the constants are kept."""
     most = f"{NODE * MOST_NODES:,}"
     print(f"a shape in one format on fleets of whole nodes up to {most} accelerators, the least of {repeats}:")
     for model, part, number_format in QUESTIONS:
@@ -180,11 +184,21 @@ def by_fleets(repeats: int = 9) -> None:
         assert shape is not None
         asked = (setting.machine, setting.precision, setting.stack, policy(setting.stack, {}))
         said = []
-        for count in FEW_FLEETS:
-            cases = cases_of(shape, np.round(np.linspace(0.0, MOST_NODES, count + 1)[1:]) * NODE)
-            made, tally = rate(lambda: fastest(cases, *asked, compiled=True, leanest=False), repeats)  # noqa: B023
-            said.append(f"{count} fleets {tally.layouts / made / 1e3:.1f} ms ({made:.1f} M/s)")
+        for fleets in FEW_FLEETS:
+            cases = cases_of(shape, np.round(np.linspace(0.0, MOST_NODES, fleets + 1)[1:]) * NODE)
+            fresh = (msgspec.structs.replace(cases, shape=other) for other in _by_vocabulary(shape))
+            made, tally = rate(partial(_next_fastest, fresh, asked), repeats)
+            said.append(f"{fleets} fleets {tally.layouts / made / 1e3:.1f} ms ({made:.1f} M/s)")
         print(f"{model:<16}{part:<6}{number_format:<6}{', '.join(said)}", flush=True)
+
+
+def _by_vocabulary(shape: Shape) -> Iterator[Shape]:
+    """The shape with ever larger vocabularies, which admit the same layouts."""
+    return (msgspec.structs.replace(shape, vocab=shape.vocab + 128.0 * more) for more in whole_numbers())
+
+
+def _next_fastest(fresh: Iterator[Cases], asked: tuple[Any, ...]) -> Fastest:
+    return fastest(next(fresh), *asked, compiled=True, leanest=False)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from hwmodel.predict.wanted import FRONT_SIZE, NONE, Wanted
 
 CASES_A_BLOCK = 512
 FIRST_OPTIONS = 256  # whose order is worth sorting
-SPACE = 1 << 18  # candidates handed back at once
+SPACE = 1 << 14  # candidates handed back at once
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,10 +9,9 @@ serves all sizes of a family on all parts in all formats.
 from __future__ import annotations
 
 import ctypes
-from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +21,7 @@ from hwmodel.physics.memory import peak_bytes
 from hwmodel.predict import compiler, search_in_c
 from hwmodel.predict.bound import Floats, Grid, Index, leanest, least_seconds
 from hwmodel.predict.compiler import at, whole
+from hwmodel.predict.kept import KeptByRows
 from hwmodel.predict.replay import CommonInputs, seconds_and_bytes
 from hwmodel.predict.search_in_c import MOST, SearchEnds, SearchText
 from hwmodel.predict.space import LayoutSpace
@@ -33,6 +33,7 @@ from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, numbers, structur
 Options = Mapping[str, float | Floats]
 KEPT_KERNELS = 256
 KEPT_RECORDS = 64
+KEPT_ROWS = 1 << 19  # of settings, of about a hundred bytes each
 NO_COMPILER, NOT_KEPT = "no C compiler that takes it", "not compiled yet"  # why a structure has no kernel
 
 
@@ -134,41 +135,73 @@ def shape_structure(shape: Shape) -> tuple[tuple[str, float | None], ...]:
 def bound_kernel(g: Grid, machine: Machine, precision: Precision, stack: Stack, *, make: bool = True) -> Bound | None:
     """The kernel of a question, compiled if need be, unless `make` is false; None where there is none."""
     records = KernelInputs(g.cases.shape, machine, precision, stack)
+    trainable = float(g.cases.trainable_fraction)
+    key = (id(g.options), records, g.cases.seq_len, trainable)  # options are kept beside, so that no others are there
+    if known := _KEPT.bound.get(key):
+        return known.bound
     columns = option_columns(g)
     arrays = {name: value for name, value in columns.items() if isinstance(value, np.ndarray)}
     each = [_numbers(getattr(records, name), name) for name in records.__struct_fields__]
-    trainable = float(g.cases.trainable_fraction)
-    fixed = tuple((name, value) for name, value in columns.items() if name not in arrays)
-    of_shape, *others = each
-    key = (structure(of_shape), *map(tuple, others), trainable if trainable in BAKED else None, tuple(arrays), fixed)
-    found = _KERNELS.get(key)
-    if found is None or (make and found == NOT_KEPT):
-        found = _KERNELS[key] = _compiled(records, columns, trainable, make=make)
-        while len(_KERNELS) > KEPT_KERNELS:
-            _KERNELS.pop(next(iter(_KERNELS)))
-    if not isinstance(found, Kernel):
+    kernel = _kernel(records, columns, each, trainable, make=make)
+    if kernel is None:
         return None
-    known = ChainMap({"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}, *each)
-    given = np.array([known[name] for name in found.source.numbers])
-    constants = np.empty(max(1, found.source.constants))
-    found.functions.constants(at(given), at(constants))
-    settings = np.array([arrays[name.removeprefix("layout.")] for name in found.source.settings])
-    return Bound(found, constants, settings.reshape(-1, g.width))
+    given = {"seq_len": float(g.cases.seq_len), "trainable_fraction": trainable}
+    for one in each:
+        given |= one
+    taken = np.array([given[name] for name in kernel.source.numbers])
+    constants = np.empty(max(1, kernel.source.constants))
+    kernel.functions.constants(at(taken), at(constants))
+    settings = np.array([arrays[name.removeprefix("layout.")] for name in kernel.source.settings])
+    for shared in (constants, settings):
+        shared.setflags(write=False)
+    bound = Bound(kernel, constants, settings.reshape(-1, g.width))
+    return _KEPT.bound.keep(key, BoundOptions(g.options, bound)).bound
 
 
-_KERNELS: dict[Any, Kernel | str] = {}
+def _kernel(
+    records: KernelInputs, columns: Options, each: Sequence[Mapping[str, float]], trainable: float, *, make: bool
+) -> Kernel | None:
+    """The kernel of records (`each`: the numbers of one) and options, as `bound_kernel` has it."""
+    fixed = tuple((name, value) for name, value in columns.items() if not isinstance(value, np.ndarray))
+    free = tuple(name for name, value in columns.items() if isinstance(value, np.ndarray))
+    of_shape, *others = each
+    key = (structure(of_shape), *map(tuple, others), trainable if trainable in BAKED else None, free, fixed)
+    made = _KEPT.made
+    found = made.get(key)
+    if found is None or (make and found == NOT_KEPT):
+        found = made[key] = _compiled(records, columns, trainable, make=make)
+        while len(made) > KEPT_KERNELS:
+            made.pop(next(iter(made)))
+    return found if isinstance(found, Kernel) else None
+
+
+class BoundOptions(NamedTuple):
+    """The kernel of a question, and the options that it is bound to."""
+
+    options: Layout
+    bound: Bound
+
+
+class KeptKernels:
+    """What this process compiled or looked for in vain, by structure, and kernels with the numbers of questions."""
+
+    def __init__(self) -> None:
+        self.made: dict[Any, Kernel | str] = {}
+        self.bound: KeptByRows[BoundOptions] = KeptByRows(KEPT_ROWS, lambda one: one.bound.settings.shape[1])
+
+
+_KEPT = KeptKernels()
 
 
 def option_columns(g: Grid) -> dict[str, float | Floats]:
     """The settings of a layout that an option decides: a number where all options agree on one that is baked."""
-    layout, none = g.options, np.zeros(g.width)
     found: dict[str, float | Floats] = {}
     for name in Layout.__struct_fields__:
-        value = getattr(layout, name)
-        alike = not isinstance(value, np.ndarray) or bool((value == value[0]).all())
-        number = float(np.ravel(value)[0])
+        value = getattr(g.options, name)
+        column = value if isinstance(value, np.ndarray) else np.full(g.width, float(value))
         if name != "dp":
-            found[name] = number if alike and number in BAKED else value + none
+            alike = column[0] in BAKED and column[-1] == column[0] and bool((column == column[0]).all())
+            found[name] = float(column[0]) if alike else column
     return found
 
 

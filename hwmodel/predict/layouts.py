@@ -15,6 +15,7 @@ from hwmodel.ops import Num
 from hwmodel.physics import shape as shape_physics
 from hwmodel.predict import recompute
 from hwmodel.predict.columns import code_of, told_apart
+from hwmodel.predict.kept import KeptByRows
 from hwmodel.predict.policy import FULL_SHARD, Policy, Values
 from hwmodel.predict.schedules import interleaves, of_pipeline, virtual_stages
 from hwmodel.predict.space import LayoutSpace
@@ -34,6 +35,7 @@ CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
 # Columns of the table of options; `mode` is a place in the policy's ways to recompute and to offload.
 SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero", "schedule")
 SPLIT_COLUMNS = 4  # of them, those of a split
+KEPT_ROWS = 1 << 19  # of options that are kept, of about a hundred bytes each
 
 
 class Cases(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,8 +248,9 @@ def _mode_columns(mode: Column, modes: tuple[recompute.Mode, ...]) -> dict[str, 
     return columns
 
 
-def fuller(cases: Cases, space: LayoutSpace, rounds_more: float) -> LayoutSpace:
-    """The layouts again with fewer replicas and so many micro-batches more each, which may fill more of a capped batch.
+def fuller(cases: Cases, space: LayoutSpace, rounds_more: Num) -> LayoutSpace:
+    """The layouts again with fewer replicas and so many micro-batches more each (a number, or one for each layout),
+    which may fill more of a capped batch.
 
     Replicas that share a cap unevenly leave a part of it: of 216 sequences, 120 replicas step with 120, 108 with 216.
     """
@@ -306,7 +309,9 @@ class OptionKinds(NamedTuple):
     kind: Index
 
 
-@lru_cache(maxsize=32)
+_OPTIONS: KeptByRows[OptionKinds] = KeptByRows(KEPT_ROWS, lambda one: len(one.kind))
+
+
 def _options(limits: _Limits, p: Policy) -> OptionKinds:
     table = _option_table(limits, p)
     each = kinds_of(table)
@@ -320,7 +325,8 @@ def _options(limits: _Limits, p: Policy) -> OptionKinds:
 
 def options_of(cases: Cases, domain: float, p: Policy) -> OptionKinds:
     """The options that the shape admits, before they are held against a fleet: shared, and never written to."""
-    return _options(_told_apart(_limits(cases, domain), p), p)
+    limits = _told_apart(_limits(cases, domain), p)
+    return _OPTIONS.get((limits, p)) or _OPTIONS.keep((limits, p), _options(limits, p))
 
 
 def kinds_of(table: NDArray[np.float64]) -> Column:

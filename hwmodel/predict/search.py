@@ -203,18 +203,16 @@ def fuller_layouts(
         np.minimum.at(best, space.case, per_seq)
     room = cases.batch_cap_seqs[space.case] / batch
     rows = np.flatnonzero((room > 1.0) & (per_seq * (1.0 - FULLER_MAY_SAVE) <= best[space.case] * room))
-    near, bar = space.rows(rows), best[space.case[rows]]
-    least_s = (1.0 - FULLER_MAY_SAVE) * step_s[rows]
+    of = np.tile(rows, len(FULLER_ROUNDS))
+    if not len(of):
+        return space.rows(of), of
+    near, rounds = space.rows(of), np.repeat(FULLER_ROUNDS, len(rows))
     ways = Layout(**near.settings("tp", "cp", "pp"), micro_batch=near.micro_batch)
-    round_s = least_seconds_of_micro_batch(cases, ways, machine)
-    found, of = space.rows(slice(0)), rows[:0]
-    for more in FULLER_ROUNDS if near.count else ():
-        one = fuller(cases, near, more)
-        filled = np.maximum(one.batch_seqs, 1.0)
-        may_win = (filled > near.batch_seqs) & (least_s + more * round_s < bar * filled)
-        if may_win.any():
-            found, of = found.joined(one.rows(may_win)), np.append(of, rows[may_win])
-    return found, of
+    least_s = (1.0 - FULLER_MAY_SAVE) * step_s[of] + rounds * least_seconds_of_micro_batch(cases, ways, machine)
+    found = fuller(cases, near, rounds)
+    filled = np.maximum(found.batch_seqs, 1.0)
+    may_win = (filled > near.batch_seqs) & (least_s < best[near.case] * filled)
+    return found.rows(may_win), of[may_win]
 
 
 def least_seconds_of_micro_batch(cases: Cases, one: Layout, machine: Machine) -> Column:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from itertools import cycle, islice
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -104,7 +105,7 @@ def test_compiled_layouts_one_by_one_are_the_text_to_the_bit(asked: Question) ->
 @COMPILES
 def test_a_kernel_that_rounds_otherwise_leaves_layouts_to_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     setting, g, _, space, seconds, held = drawn(QUESTIONS[0])
-    monkeypatch.setattr(kernel_module, "_KERNELS", {})
+    monkeypatch.setattr(kernel_module, "_KEPT", kernel_module.KeptKernels())
     kernel = bound_kernel(g, setting.machine, setting.precision, setting.stack)
     assert kernel is not None
     few, asked = space.rows(slice(40)), []
@@ -145,6 +146,31 @@ def test_compiled_floors_are_the_text(asked: Question) -> None:
         assert once_s * (1.0 - SLACK) == pytest.approx(floor.once_s[some], rel=1e-12)
 
 
+@COMPILES
+def test_a_question_that_is_asked_again_has_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of other fleets too; another machine, length or option has its own."""
+    monkeypatch.setattr(kernel_module, "_KEPT", kernel_module.KeptKernels())
+    setting = QUESTIONS[0].setting
+    cases = QUESTIONS[0].cases(setting, [512.0, 1024.0])
+    domain = float(setting.machine.network.domain)
+
+    def bound(accelerators: float = 2048.0, hbm: float = 1.0, **given: float) -> Bound | None:
+        some = msgspec.structs.replace(cases, accelerators=np.array([accelerators, 4096.0]), **given)
+        machine = msgspec.structs.replace(setting.machine, hbm_bytes=setting.machine.hbm_bytes * hbm)
+        g = grid(some, domain, QUESTIONS[0].policy)
+        return bound_kernel(g, machine, setting.precision, setting.stack)
+
+    one = bound()
+    assert one is not None
+    assert bound() is one
+    assert bound(8192.0) is one
+    others = [bound(hbm=0.5), bound(seq_len=8192.0), bound(trainable_fraction=0.01)]
+    assert all(other is not None and other is not one for other in others)
+    first = others[1]
+    assert first is not None
+    assert not np.array_equal(first.constants, one.constants)
+
+
 FORMATS = ("bf16", "fp16", "fp8", "mxfp8", "nvfp4", "fp8-block")
 MODELS = ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v3")
 
@@ -161,9 +187,9 @@ def every_setting() -> Iterator[tuple[Fleeted, str]]:
 
 
 @COMPILES
-def test_one_kernel_serves_all_parts_and_formats() -> None:
+def test_one_kernel_serves_all_parts_and_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     """The terms that one of them lacks are computed, and come to nothing: floors and layouts are those of the text."""
-    kernel_module._KERNELS.clear()
+    monkeypatch.setattr(kernel_module, "_KEPT", kernel_module.KeptKernels())
     asked = 0
     for setting, model in islice(every_setting(), 0, None, 2):
         asked += 1
@@ -192,7 +218,7 @@ def test_one_kernel_serves_all_parts_and_formats() -> None:
         assert np.array_equal(step_s[fits], text_s[fits])
         assert np.array_equal(held, text_held)
     assert asked > 100
-    assert len(kernel_module._KERNELS) < 12
+    assert len(kernel_module._KEPT.made) < 12
 
 
 @COMPILES
@@ -211,6 +237,7 @@ def test_what_is_no_number_excludes_nothing(monkeypatch: pytest.MonkeyPatch, whe
     def spoilt(kernel: Bound) -> tuple[np.ndarray, np.ndarray]:
         stage_s, once_s = seconds(kernel)
         if where == "search":
+            kernel.constants.setflags(write=True)
             kernel.constants[:] = np.nan
         else:
             once_s[-1] = np.nan
@@ -218,6 +245,7 @@ def test_what_is_no_number_excludes_nothing(monkeypatch: pytest.MonkeyPatch, whe
 
     name, fault = ("least_bytes", spoilt_lean) if where == "lean" else ("least_seconds", spoilt)
     monkeypatch.setattr(Bound, name, fault)
+    monkeypatch.setattr(kernel_module, "_KEPT", kernel_module.KeptKernels())
     few, front = fastest(*common, compiled=True), fronts(*common, compiled=True)
     assert few.tally == of_text.tally
     assert front.tally == of_front.tally

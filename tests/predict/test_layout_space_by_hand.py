@@ -274,6 +274,8 @@ def test_fewer_replicas_fill_more_of_a_batch() -> None:
     for more, dp in ((1.0, 108.0), (2.0, 72.0)):
         found = fuller(cases(120.0, cap=216.0), one, more)
         assert (found.dp.tolist(), found.batch_seqs.tolist()) == ([dp], [216.0])
+    found = fuller(cases(120.0, cap=216.0), one.rows(np.array([0, 0])), column(1.0, 2.0))  # both at once
+    assert (found.dp.tolist(), found.batch_seqs.tolist()) == ([108.0, 72.0], [216.0, 216.0])
     # Twelve replicas in fours take 96 of 100 in four micro-batches of two; five of them leave 10: eight replicas, 80.
     spread = LayoutSpace(
         options=Layout(tp=column(2.0), cp=2.0, ep=column(8.0), etp=2.0, micro_batch=column(2.0)), option=np.array([0]),

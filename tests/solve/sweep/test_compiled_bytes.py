@@ -55,7 +55,7 @@ def test_a_kernel_that_is_kept_is_taken_from_the_start(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(searching, "fastest", told)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kernel, "_KERNELS", {})
+    monkeypatch.setattr(kernel, "_KEPT", kernel.KeptKernels())
     Sweeper(space).shard(0)  # none is kept, and the sweep is short: nothing is compiled
     assert not any(by_kernel)
     assert not list(tmp_path.rglob("*.so"))
@@ -64,7 +64,7 @@ def test_a_kernel_that_is_kept_is_taken_from_the_start(monkeypatch: pytest.Monke
     assert all(by_kernel[len(by_kernel) // 2 :])
     assert list(tmp_path.rglob("*.so"))
     monkeypatch.setattr(searches, "COMPILED_AFTER", 10**12)
-    monkeypatch.setattr(kernel, "_KERNELS", {})  # as in another process
+    monkeypatch.setattr(kernel, "_KEPT", kernel.KeptKernels())  # as in another process
     count = len(by_kernel)
     Sweeper(space).shard(0)
     assert by_kernel[count:]
