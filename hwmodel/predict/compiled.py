@@ -1,7 +1,8 @@
 """The compiled search over options and cases: what may be asked for, and what calls for a layout with fewer replicas.
 
 It only excludes. Its seconds agree with the text of the physics to rounding, and what lies within rounding of what is
-asked for is handed back, so that the text decides: answers do not depend on whether a machine has a compiler.
+asked for is handed back. The text decides, or stages that give the same to the bit (see `exact_in_c`): answers do not
+depend on whether a machine has a compiler.
 """
 
 from __future__ import annotations

@@ -194,8 +194,8 @@ class FloorSearch:
         return True
 
     def _last_word(self, space: LayoutSpace, step_s: Floats, wanted: Few, kernel: Bound, quickest: Floats) -> None:
-        """By the text what of some candidates lies within rounding of the few fastest, and the layouts with fewer
-        replicas that they call for and that do so too."""
+        """As the text has it what of some candidates lies within rounding of the few fastest, and the layouts with
+        fewer replicas that they call for and that do so too."""
         g = self.grid
         more, called = None, np.zeros(g.cases.count, dtype=np.int64)
         if not g.cases.batch_given:
@@ -212,7 +212,7 @@ class FloorSearch:
         self.more = More(more, called, *(one[rest] for one in figures))
 
     def _timed(self, space: LayoutSpace, kernel: Bound) -> tuple[Floats, Floats]:
-        """Layouts of the grid as `search.timed` has them, by a kernel."""
+        """Layouts of the grid as `search.timed` has them, to the bit, by a kernel that was seen to give that."""
         step_s, held = kernel.timed(
             space, partial(timed, self.grid.cases, space, self.machine, self.precision, self.stack)
         )
