@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hwmodel.cli.help_text import Context
 from hwmodel.cli.main import COMMANDS, SECTIONS
 from hwmodel.cli.sections import ALL
 
@@ -24,7 +25,7 @@ Every command with every option, written from the commands themselves by `python
 
 def helps(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
     """(words, help) of a command and of the commands in it."""
-    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    context = Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
     context.meta[ALL] = True
     yield name, command.get_help(context)
     if isinstance(command, click.Group):

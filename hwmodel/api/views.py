@@ -77,7 +77,8 @@ def join_fit() -> None:
 
     Fitted.views = _views(
         lambda found: f"{found.form}, {len(found.columns)} columns", _fitted("md"),
-        lambda found, _: _fitted("text")(found), _fitted("csv"), {"quantities": lambda found: _described(found).rows},
+        lambda found, columns: _fitted("text", columns)(found), _fitted("csv"),
+        {"quantities": lambda found: _described(found).rows},
         lambda found: _fit_document(found),
     )  # fmt: skip
 
@@ -88,7 +89,7 @@ def join_validate() -> None:
 
     Board.views = _views(
         lambda found: f"{found.kind}, {len(found.rows)} predictions", _board("as_markdown"),
-        lambda found, _: _board("as_markdown")(found), _board("as_csv"),
+        _board_text, _board("as_csv"),
         {"rows": lambda found: found.to_dict()["rows"], "sources": _source_rows},
     )  # fmt: skip
 
@@ -114,7 +115,7 @@ def join_sweep() -> None:
 
     Sweep.views = _views(
         lambda found: sweep_line(found.summary, found.folder), lambda found: sweep_report(found.finished, found.folder),
-        lambda found, columns: sweep_report(found.finished, found.folder, "text"),
+        lambda found, columns: sweep_report(found.finished, found.folder, "text", wide=columns),
         lambda found: sweep_report(found.finished, found.folder, "csv"),
         {"rows": lambda found: found.to_table().to_pylist(), "best": lambda found: best_rows(found.finished),
          "pareto": lambda found: found.finished.pareto.rows},
@@ -336,12 +337,12 @@ def _fit_document(found: Any) -> JsonObject:
     return fit_document(_described(found))
 
 
-def _fitted(form: str) -> Callable[[Any], str]:
+def _fitted(form: str, columns: int | None = None) -> Callable[[Any], str]:
     def show(found: Any) -> str:
         """A fit in a form."""
         from hwmodel.report.sheets import render
 
-        return render(_described(found).rows, _fit_document(found), form)
+        return render(_described(found).rows, _fit_document(found), form, columns=columns)
 
     return show
 
@@ -355,6 +356,12 @@ def _board(name: str) -> Callable[[Any], str]:
         return shown
 
     return show
+
+
+def _board_text(found: Any, columns: int) -> str:
+    from hwmodel.report.blocks import text_of_markdown
+
+    return text_of_markdown(_board("as_markdown")(found), columns)
 
 
 def _source_rows(found: Any) -> Rows:

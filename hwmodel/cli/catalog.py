@@ -9,7 +9,7 @@ import click
 
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.options import CATALOG, OUT, TABLE, pairs, with_options
-from hwmodel.cli.output import emit, note
+from hwmodel.cli.output import emit, note, written
 
 _table = with_options([*TABLE, CATALOG])
 
@@ -47,7 +47,6 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
     from hwmodel.catalog import load_catalog
     from hwmodel.cli.output import render
     from hwmodel.report.catalog_pages import document, field_rows, find, page
-    from hwmodel.report.html import page_of_markdown
 
     catalog = load_catalog(catalogs)
     if name.endswith(".json") or ("/" in name and Path(name).exists()):
@@ -59,8 +58,7 @@ def show(name: str, provenance: bool, fmt: str, out: Path | None, catalogs: tupl
         if record.id != name:
             note(f"{name} read as {kind} {record.id}")
     if fmt in ("md", "text", "html"):
-        text = page(catalog, kind, record, provenance=provenance)
-        emit(page_of_markdown(text) if fmt == "html" else text, out)
+        emit(written(page(catalog, kind, record, provenance=provenance), fmt), out)
     else:
         emit(render(field_rows(catalog, kind, record), document(catalog, kind, record), fmt), out)
 

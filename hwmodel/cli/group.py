@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import click
 
+from hwmodel.cli.help_text import Context
 from hwmodel.errors import InputError, unknown
+
+LONGEST = 300  # signs of a command's first sentence
 
 
 def _spelled(word: str, names: list[str]) -> bool:
@@ -29,7 +32,17 @@ def check_words(command: click.Command, words: list[str]) -> None:
 
 
 class CommandGroup(click.Group):
-    """A click group whose refusal of an unknown command names what there is."""
+    """A click group whose refusal of an unknown command names what there is, and whose help fits its terminal."""
+
+    context_class = Context
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands, each with the whole first sentence of its help."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, one.get_short_help_str(limit=LONGEST)) for name, one in found if one and not one.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -42,5 +55,6 @@ class CommandGroup(click.Group):
             raise unknown(kind, name, known)
         found, command, rest = super().resolve_command(ctx, args)
         if command is not None and not isinstance(command, click.Group):
+            command.context_class = Context
             check_words(command, rest)
         return found, command, rest

@@ -89,9 +89,16 @@ def _drop_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _tell(message: str) -> None:
+    """A line on stderr; what it takes is imported when there is one."""
+    from hwmodel.cli.output import note
+
+    note(message)
+
+
 def _plain_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """A library's warning in one line, without the path of the file that it comes from."""
-    click.echo(f"hwmodel: warning: {category.__name__}: {message}", err=True)
+    _tell(f"hwmodel: warning: {category.__name__}: {message}")
 
 
 def _elsewhere(error: click.exceptions.NoSuchOption) -> str:
@@ -112,7 +119,7 @@ def main(argv: list[str] | None = None) -> Any:
     try:
         cli.main(args=argv, prog_name="hwmodel", standalone_mode=False)
     except HwModelError as error:
-        click.echo(f"hwmodel: {error}", err=True)
+        _tell(f"hwmodel: {error}")
         sys.exit(error.exit_code)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
@@ -120,22 +127,22 @@ def main(argv: list[str] | None = None) -> Any:
         click.echo(error.format_message(), err=True)
         sys.exit(2)
     except click.exceptions.NoSuchOption as error:
-        click.echo(f"hwmodel: {_elsewhere(error)}", err=True)
+        _tell(f"hwmodel: {_elsewhere(error)}")
         sys.exit(2)
     except click.ClickException as error:
-        click.echo(f"hwmodel: {error.format_message()}", err=True)
+        _tell(f"hwmodel: {error.format_message()}")
         sys.exit(2)
     except click.Abort:
-        click.echo("hwmodel: interrupted", err=True)
+        _tell("hwmodel: interrupted")
         sys.exit(130)
     except BrokenPipeError:
         _drop_stdout()  # the reader of a pipe left early (`| head`)
     except OSError as error:
         _drop_stdout()
-        click.echo(f"hwmodel: cannot read or write: {error.strerror}", err=True)
+        _tell(f"hwmodel: cannot read or write: {error.strerror}")
         sys.exit(2)
     except Exception as error:
         if os.environ.get("HWMODEL_DEBUG"):
             raise
-        click.echo(f"hwmodel: internal error: {type(error).__name__}: {error} (HWMODEL_DEBUG=1 shows where)", err=True)
+        _tell(f"hwmodel: internal error: {type(error).__name__}: {error} (HWMODEL_DEBUG=1 shows where)")
         sys.exit(1)

@@ -94,7 +94,19 @@ def emit(text: str, out: Path | None, beside: Mapping[Path, bytes] | None = None
 def note(message: str, *, quiet: bool = False) -> None:
     """A line for the person, on stderr."""
     if not quiet:
-        click.echo(message, err=True)
+        click.echo(told(message), err=True)
+
+
+def told(message: str) -> str:
+    """What stderr gets: the line as it is, wrapped between words where a terminal would break it anywhere."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return message
+    import shutil
+
+    from hwmodel.report.wide import wrapped
+
+    columns = shutil.get_terminal_size((80, 24)).columns
+    return "\n".join(part for line in message.splitlines() for part in wrapped(line, columns, indent="  "))
 
 
 def check_writable(path: Path | None, flag: str = "--out") -> None:
@@ -107,3 +119,16 @@ def render(rows: Any, document: Any, fmt: str, text: str | None = None, lead: st
     from hwmodel.report import sheets
 
     return sheets.render(rows, document, fmt, text, lead, table_columns())
+
+
+def written(markdown: str, form: str) -> str:
+    """A report that was written as Markdown as it is, as a page, or as text as wide as the terminal."""
+    if form == "html":
+        from hwmodel.report.html import page_of_markdown
+
+        return page_of_markdown(markdown)
+    if form == "text":
+        from hwmodel.report.blocks import text_of_markdown
+
+        return text_of_markdown(markdown, table_columns())
+    return markdown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -58,7 +59,8 @@ class Bar:
         left = left_s(now - self.start, share if here is None else here)
         bar = f"[{'#' * round(WIDTH * share):<{WIDTH}}] {100 * share:3.0f} %"
         words = "  ".join(word for word in (f"{label} {bar}".strip(), rate, f"{clock(left)} left") if word)
-        click.echo(f"\r{words:<79}", nl=ended, err=True)
+        room = shutil.get_terminal_size((80, 24)).columns - 1
+        click.echo(f"\r{words[:room]:<{min(room, 79)}}", nl=ended, err=True)
 
 
 def bars_are_drawn(quiet: bool) -> bool:

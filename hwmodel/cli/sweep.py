@@ -14,7 +14,7 @@ from hwmodel.answers import json_text
 from hwmodel.cli.group import CommandGroup
 from hwmodel.cli.interrupt import stopping
 from hwmodel.cli.options import FORMAT, OUT, QUIET
-from hwmodel.cli.output import emit, form_of, note
+from hwmodel.cli.output import emit, form_of, note, table_columns
 from hwmodel.cli.process import start_no_algebra
 from hwmodel.cli.progress import Bar, Log, bars_are_drawn
 from hwmodel.cli.sections import Sectioned
@@ -44,14 +44,16 @@ def command() -> None:
     """Every point of a space of questions, as rows, winners and a Pareto front.
 
     \b
-    hwmodel sweep SPACE.yaml --out DIR --workers 2     (all options: hwmodel sweep run --help)
+    hwmodel sweep SPACE.yaml --out DIR --workers 2
+    hwmodel sweep run --help
     hwmodel sweep show DIR --top 20 --by cost_usd
     hwmodel sweep show DIR --pareto cost_usd,loss_nats --where "elapsed_days <= 60"
 
     \b
-    A space:    base: {tokens: 1T, precision: bf16}
-                axes: {gpus: [256xH100, 512xH100], params: 7B..70B log 12}
-                where: ["tokens / params >= 10"]
+    # SPACE.yaml
+    base: {tokens: 1T, precision: bf16}
+    axes: {gpus: [256xH100, 512xH100], params: 7B..70B log 12}
+    where: ["tokens / params >= 10"]
     """
 
 
@@ -93,7 +95,10 @@ def run(
     if shown == "html":
         emit(sweep_html(found.summary, folder), None)
         return
-    emit(json_text(found.to_dict()) if shown == "json" else sweep_report(found.summary, folder, shown), None)
+    if shown == "json":
+        emit(json_text(found.to_dict()), None)
+        return
+    emit(sweep_report(found.summary, folder, shown, wide=table_columns()), None)
 
 
 def _progress(quiet: bool) -> Callable[[Progress], None] | None:
@@ -237,7 +242,7 @@ def _emit(found: Selected, columns: list[str], shown: str, out: Path | None, dra
         emit(json_text({"rows": found.rows}), out)
         return
     pictures = "".join(f"\n![front]({path.name})\n" for path in drawn)
-    emit(shown_text(found, columns, shown) + pictures, out, drawn)
+    emit(shown_text(found, columns, shown, table_columns()) + pictures, out, drawn)
 
 
 def _front_figure(rows: Rows, names: list[str], found: Selected, out: Path) -> dict[Path, bytes]:
@@ -262,4 +267,4 @@ def _show_heat(rows: Rows, names: list[str], where: str | None, shown: str, out:
     if out is not None and shown == "md":
         drawn = figure_files({"heat": (out.with_name(f"{out.stem}-heat.svg"), heat_figure(heat, units_of(rows)))})
     pictures: Any = "".join(f"\n![{answer}]({path.name})\n" for path in drawn)
-    emit(heat_table(heat, "md" if shown == "md" else "text") + "\n" + pictures, out, drawn)
+    emit(heat_table(heat, "md" if shown == "md" else "text", table_columns()) + "\n" + pictures, out, drawn)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hwmodel.cli.options import CATALOG, RESULT, with_options
-from hwmodel.cli.output import emit
+from hwmodel.cli.output import emit, written
 from hwmodel.cli.progress import lines
 
 
@@ -43,7 +43,6 @@ def command(
     Measured columns are compared with, never read by a prediction. Blank settings are searched or averaged over.
     """
     from hwmodel.errors import InputError
-    from hwmodel.report.html import page_of_markdown
     from hwmodel.validation.board.files import validate_file
     from hwmodel.validation.board.show import as_csv, as_json, as_markdown
 
@@ -52,5 +51,5 @@ def command(
     if folds == 1 or folds < 0 or seed < 0:
         raise InputError("--folds: 0 (one value at a time) or at least 2; --seed: not negative")
     board = validate_file(file, hold, folds, seed, measured, lines(quiet), catalogs)
-    text = {"json": as_json, "csv": as_csv}.get(fmt, as_markdown)(board)
-    emit(page_of_markdown(text) if fmt == "html" else text, out)
+    data = {"json": as_json, "csv": as_csv}.get(fmt)
+    emit(written(as_markdown(board), fmt) if data is None else data(board), out)

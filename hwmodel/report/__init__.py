@@ -39,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "accuracy",
+    "blocks",
     "boxes",
     "budget_card",
     "budget_csv",
@@ -83,6 +84,7 @@ __all__ = [
     "values_csv",
     "values_html",
     "values_markdown",
+    "wide",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
@@ -98,13 +100,21 @@ def plain_text(blocks: Sequence[Block], columns: int | None = None) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def text_of_markdown(text: str, columns: int | None = None) -> str:
+    """The same from a report that was written as Markdown."""
+    return plain_text(read_markdown(text), columns)
+
+
 def _plain(block: Block, columns: int | None) -> str:
     if isinstance(block, Heading):
-        return f"{block.text}\n{'-' * min(width(block.text), columns or width(block.text))}"
+        lines = [block.text] if columns is None else wrapped(block.text, columns)
+        return "\n".join([*lines, "-" * max(map(width, lines))])
     if isinstance(block, Table):
         return table(block.header, block.rows, "text", columns)
     if isinstance(block, Code):
-        return "\n".join(f"    {line}" for line in block.text.splitlines())
+        lines = block.text.splitlines()
+        room = columns or max(map(len, lines)) + 4
+        return "\n".join(part for line in lines for part in wrapped(line, room, "    ", "      "))
     if isinstance(block, Bullets):
         return "\n".join(_filled(f"- {item}", columns, "  ") for item in block.items)
     return _filled(block.text, columns) if isinstance(block, Text) else ""
@@ -128,3 +138,33 @@ def _markdown(block: Block, figures: Mapping[str, str]) -> str:
     if isinstance(block, Picture):
         return f"![{block.caption}]({figures[block.name]})"
     return f"```\n{block.text}\n```" if isinstance(block, Code) else ""
+
+
+def read_markdown(text: str) -> list[Block]:
+    """The blocks of a report that was written as Markdown: headings, paragraphs, lists, tables, code, pictures."""
+    return [_read(part) for part in text.strip().split("\n\n")]
+
+
+def _read(part: str) -> Block:
+    """One block of Markdown as this package writes it."""
+    lines = part.splitlines()
+    text = html.unescape(part)
+    if part.startswith("#"):
+        marks, _, title = text.partition(" ")
+        return Heading(title, len(marks))
+    if part.startswith("|"):
+        rows = [_cells(line) for line in lines]
+        return Table(rows[0], rows[2:])
+    if all(line.startswith("- ") for line in lines):
+        return Bullets([html.unescape(line[2:]) for line in lines])
+    if picture := re.fullmatch(r"!\[([^]]*)\]\(([^)]*)\)", part):
+        return Picture(picture[2], picture[1])
+    if part.startswith("```"):
+        return Code("\n".join(lines[1:-1]))
+    return Text(text)
+
+
+def _cells(line: str) -> list[str]:
+    """The cells of a row of a pipe table."""
+    cells = re.split(r"(?<!\\)\|", line.strip())[1:-1]
+    return [html.unescape(cell.strip().replace("\\|", "|")) for cell in cells]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from hwmodel.report.phrases import heard, say
-from hwmodel.report.wide import first, padded, width, wrapped
+from hwmodel.report.tables import GAP
+from hwmodel.report.wide import first, longest_piece, padded, width, wrapped
 
 COLUMNS, LINES = 80, 24
+LEAST, NARROW = 20, 70  # columns: no card is drawn narrower; one below it may be higher than a screen
+DOTS = " ..."
+_SHORTEST = 2 / 3  # of a column of labels, when they are wrapped
 WHOLE = "The whole answer: --format md, --out FILE.md or --format json"
 
 
@@ -19,18 +22,39 @@ def card(
     columns: int = COLUMNS,
     more: str = "",
 ) -> str:
-    """The headline, rows of (label, value, interval) and labelled sentences, at most `columns` wide and 24 lines high.
+    """The headline, rows of (label, value, interval) and labelled sentences, at most `columns` wide and 24 lines high;
+    on a terminal narrower than 70 columns with as many signs.
 
     Sentences are shortened first, rows never; `more` says where the rest stands and is always the last line.
     """
-    room = max(40, columns)
-    head = _wrapped(headline, room, "", 4)
-    label, value = (max((width(one[i]) for one in rows), default=0) for i in (0, 1))
-    table = [_cut(f"{padded(one[0], label)}  {padded(one[1], -value)}  {one[2]}".rstrip(), room) for one in rows]
-    left = LINES - len(head) - len(table) - 2 - (1 if more else 0)
-    below = _sentences([one for one in said if one[1]], room, left)
-    lines = [*head, "", *table, *([""] if below else []), *below, *([_cut(more, room)] if more else [])]
-    return "\n".join(lines) + "\n"
+    room = max(LEAST, columns)
+    high = LINES if room >= NARROW else LINES * COLUMNS // room
+    below = wrapped(more, room) if more else []
+    table = _shortened(_rows(rows, room), room, high - len(below) - 5)
+    head = _shortened(wrapped(headline, room), room, max(4, high - len(table) - len(said) - len(below) - 3))
+    told = _sentences([one for one in said if one[1]], room, high - len(head) - len(table) - len(below) - 2)
+    return "\n".join([*head, "", *table, *([""] if told else []), *told, *below]) + "\n"
+
+
+def _rows(rows: Sequence[tuple[str, str, str]], columns: int) -> list[str]:
+    """Rows in three columns; on a narrow terminal long labels are wrapped, on a narrower one intervals stand below."""
+    label, value, interval = (max((width(one[i]) for one in rows), default=0) for i in range(3))
+    widths = min(label, columns - value - interval - 2 * GAP), value
+    if widths[0] == label or widths[0] >= max(_SHORTEST * label, *(longest_piece(one[0]) for one in rows)):
+        return [line for one in rows for line in _row(one, widths, columns)]
+    folded: list[str] = []
+    for name, figure, around in rows:
+        folded += _row((name, figure, ""), (min(label, max(columns - value - GAP, columns // 3)), value), columns)
+        folded += [padded(line, -columns) for line in wrapped(around, columns)] if around else []
+    return folded
+
+
+def _row(one: tuple[str, str, str], widths: tuple[int, int], columns: int) -> list[str]:
+    """A row, its label wrapped in its column, the figure and the interval beside the last line of it."""
+    *above, named = wrapped(one[0], max(1, widths[0]))
+    figures = f"{padded(one[1], -widths[1])}{' ' * GAP}{one[2]}".rstrip()
+    below = wrapped(figures, columns, padded(named, widths[0] + GAP), " " * 2 * GAP)
+    return [*above, *(line.rstrip() for line in below)]
 
 
 def notes_words(warnings: Iterable[str]) -> str:
@@ -38,32 +62,29 @@ def notes_words(warnings: Iterable[str]) -> str:
     return say("; ").join(heard(line) for line in warnings)
 
 
-def _cut(line: str, columns: int) -> str:
-    """A line of at most `columns`; three dots stand for what is gone."""
-    return line if width(line) <= columns else first(line, columns - 4).rstrip() + " ..."
+def _shortened(lines: list[str], columns: int, most: int) -> list[str]:
+    """At most so many lines; three dots stand for what is gone, behind a whole word where a line has several."""
+    if len(lines) <= most:
+        return lines
+    last = lines[most - 1]
+    if width(last) + len(DOTS) > columns:
+        last = first(last, columns - len(DOTS) + 1)
+        head, space, _ = last.rpartition(" ")
+        last = head if space and head.strip() and last.isascii() else last[:-1]
+    return [*lines[: most - 1], last.rstrip() + DOTS]
 
 
 def _sentences(said: Sequence[tuple[str, str]], columns: int, room: int) -> list[str]:
     """Labelled sentences in `room` lines: each gets one, and what is left over goes to the first that need more."""
     said = said[: max(0, room)]
-    wanted = [len(_wrapped(text, columns, f"{padded(label, 9)} ")) for label, text in said]
+    wanted = [_labelled(label, text, columns) for label, text in said]
     given = [1] * len(said)
-    for i, need in enumerate(wanted):
-        given[i] += min(need - 1, room - sum(given))
-    return [
-        line for (label, text), lines in zip(said, given, strict=True)
-        for line in _wrapped(text, columns, f"{padded(label, 9)} ", lines)
-    ]  # fmt: skip
+    for i, lines in enumerate(wanted):
+        given[i] += min(len(lines) - 1, room - sum(given))
+    return [line for lines, most in zip(wanted, given, strict=True) for line in _shortened(lines, columns, most)]
 
 
-def _wrapped(text: str, columns: int, label: str, most: int | None = None) -> list[str]:
-    """Text wrapped under its label; cut with three dots after `most` lines."""
-    if width(text) == len(text):
-        return textwrap.wrap(
-            text, columns, initial_indent=label, subsequent_indent=" " * width(label), max_lines=most,
-            placeholder=" ...", break_on_hyphens=False,
-        )  # fmt: skip
-    lines = wrapped(text, columns, label, " " * width(label))
-    if most is not None and len(lines) > most:
-        lines = [*lines[: most - 1], _cut(lines[most - 1] + "     ", columns - 1).rstrip(" .") + " ..."]
-    return lines
+def _labelled(label: str, text: str, columns: int) -> list[str]:
+    """A sentence beside its label."""
+    begin = f"{padded(label, 9)} "
+    return wrapped(text, columns, begin, " " * width(begin))

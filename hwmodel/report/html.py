@@ -7,7 +7,18 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from hwmodel.report.blocks import Block, Bullets, Code, Heading, PageBreak, Picture, Table, Text, shown
+from hwmodel.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Heading,
+    PageBreak,
+    Picture,
+    Table,
+    Text,
+    read_markdown,
+    shown,
+)
 from hwmodel.report.tables import table
 
 STYLE = """
@@ -122,29 +133,4 @@ def _marked(escaped: str) -> str:
 def page_of_markdown(text: str, language: str = "en", pictures: Mapping[str, bytes] | None = None) -> str:
     """The same file from a report that was written as Markdown: headings, paragraphs, lists, tables, code, and the
     `pictures` that it names."""
-    return page([_read(part) for part in text.strip().split("\n\n")], pictures or {}, language)
-
-
-def _read(part: str) -> Block:
-    """One block of Markdown as this package writes it."""
-    lines = part.splitlines()
-    text = html.unescape(part)
-    if part.startswith("#"):
-        marks, _, title = text.partition(" ")
-        return Heading(title, len(marks))
-    if part.startswith("|"):
-        rows = [_cells(line) for line in lines]
-        return Table(rows[0], rows[2:])
-    if all(line.startswith("- ") for line in lines):
-        return Bullets([html.unescape(line[2:]) for line in lines])
-    if picture := re.fullmatch(r"!\[([^]]*)\]\(([^)]*)\)", part):
-        return Picture(picture[2], picture[1])
-    if part.startswith("```"):
-        return Code("\n".join(lines[1:-1]))
-    return Text(text)
-
-
-def _cells(line: str) -> list[str]:
-    """The cells of a row of a pipe table."""
-    cells = re.split(r"(?<!\\)\|", line.strip())[1:-1]
-    return [html.unescape(cell.strip().replace("\\|", "|")) for cell in cells]
+    return page(read_markdown(text), pictures or {}, language)

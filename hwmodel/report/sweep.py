@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwmodel.catalog.safe_text import csv_text, markdown_safe
 from hwmodel.plain import Row, Rows
+from hwmodel.report.blocks import text_of_markdown
 from hwmodel.report.tables import Form, record_cells, table
 from hwmodel.solve.sweep.answers import ASKED
 from hwmodel.units import (
@@ -65,9 +66,9 @@ def cell(name: str, value: Any) -> str:
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.{DIGITS}g}"
 
 
-def rows_table(rows: Rows, columns: Sequence[str], form: Form = "md") -> str:
-    """Rows as a table of these columns."""
-    return table(list(columns), [[cell(name, row.get(name)) for name in columns] for row in rows], form)
+def rows_table(rows: Rows, columns: Sequence[str], form: Form = "md", wide: int | None = None) -> str:
+    """Rows as a table of these columns; text is at most so `wide`."""
+    return table(list(columns), [[cell(name, row.get(name)) for name in columns] for row in rows], form, wide)
 
 
 def shown_columns(
@@ -85,43 +86,42 @@ def _several_a_point(summary: Summary) -> bool:
     return any(len(set(points)) < len(points) for points in tables)
 
 
-def shown_text(shown: Selected, columns: Sequence[str], fmt: str) -> str:
-    """The rows of a question to a sweep, as a table or as CSV with every column."""
+def shown_text(shown: Selected, columns: Sequence[str], fmt: str, wide: int | None = None) -> str:
+    """The rows of a question to a sweep, as a table (text at most so `wide`) or as CSV with every column."""
     if fmt == "csv":
         return csv_text(*record_cells([{name: row[name] for name in shown.columns} for row in shown.rows]))
     if not shown.rows:
         return "no row\n"
-    text = rows_table(shown.rows, columns, "md" if fmt == "md" else "text") + "\n"
+    text = rows_table(shown.rows, columns, "md" if fmt == "md" else "text", wide) + "\n"
     if shown.found > len(shown.rows):
         text += f"\n{len(shown.rows):,} of {shown.found:,} rows, from end to end.\n"
     return markdown_safe(text) if fmt == "md" else text
 
 
-def sweep_report(summary: Summary, folder: Path, fmt: str = "md", figures: Mapping[str, str] | None = None) -> str:
-    """The report of a finished sweep: Markdown or text; as CSV the best rows alone."""
+def sweep_report(
+    summary: Summary, folder: Path, fmt: str = "md", figures: Mapping[str, str] | None = None, wide: int | None = None
+) -> str:
+    """The report of a finished sweep: Markdown, or text at most so `wide`; as CSV the best rows alone."""
     axes = list(summary.axes)
     if fmt == "csv":
         return csv_text(*record_cells(best_rows(summary)))
-    form: Form = "md" if fmt == "md" else "text"
-    title = sweep_title(summary.points, summary.axes)
-    best = best_lines(summary.top, axes, summary.units, summary.ask, form)
-    lines = [f"# {title}" if form == "md" else title, "", *best, "", _counts(summary, folder), ""]
+    best = best_lines(summary.top, axes, summary.units, summary.ask)
+    lines = [f"# {sweep_title(summary.points, summary.axes)}", "", *best, "", _counts(summary, folder), ""]
     for name, file in (figures or {}).items():
         lines += [f"![{name}]({file})", ""]
     several = _several_a_point(summary)
     for by, rows in summary.top.items():
         if rows:
             shown = shown_columns(axes, summary.ask, [by], list(rows[0]), layouts=several)
-            title = _heading(HEADING.get(by, f"Best by {by}"), form)
-            lines += [title, "", rows_table(rows[:ROWS_SHOWN], shown, form), ""]
+            lines += [f"## {HEADING.get(by, f'Best by {by}')}", "", rows_table(rows[:ROWS_SHOWN], shown), ""]
     front = summary.pareto
     if front.rows:
         named = ", ".join(front.by)
         shown = shown_columns(axes, summary.ask, front.by, list(front.rows[0]), layouts=several)
-        title = f"Pareto front of {named} ({front.count:,} rows)"
-        lines += [_heading(title, form), "", rows_table(spread(front.rows, 2 * ROWS_SHOWN), shown, form), ""]
-    text = "\n".join(lines).rstrip() + "\n"
-    return markdown_safe(text) if fmt == "md" else text
+        title = f"## Pareto front of {named} ({front.count:,} rows)"
+        lines += [title, "", rows_table(spread(front.rows, 2 * ROWS_SHOWN), shown), ""]
+    text = markdown_safe("\n".join(lines).rstrip() + "\n")
+    return text if fmt == "md" else text_of_markdown(text, wide)
 
 
 def best_rows(summary: Summary) -> list[Row]:
@@ -136,10 +136,9 @@ def sweep_line(summary: Summary | None, folder: Path) -> str:
 
 
 def best_lines(
-    top: Mapping[str, Sequence[SweepRow]], axes: Sequence[str], units: Mapping[str, str], ask: str, form: Form
+    top: Mapping[str, Sequence[SweepRow]], axes: Sequence[str], units: Mapping[str, str], ask: str
 ) -> list[str]:
     """The best by each answer in a line: what it is, where, and what goes with it."""
-    strong = "**" if form == "md" else ""
     lines = []
     for by, rows in top.items():
         if rows:
@@ -147,7 +146,7 @@ def best_lines(
             told = (by, *axes, *(("accelerators",) if "gpus" in axes else ()))
             others = [n for n in SHOWN[ask] if n not in told and rows[0].get(n) is not None]
             beside = ", ".join(f"{name} {cell(name, rows[0][name])}" for name in others[:4])
-            best = f"{strong}{cell(by, rows[0][by])}{_unit(units.get(by, ''), by)}{strong}"
+            best = f"**{cell(by, rows[0][by])}{_unit(units.get(by, ''), by)}**"
             lines.append(f"- {HEADING.get(by, f'Best by {by}')}: {best} at {at}{f' ({beside})' if beside else ''}")
     return lines
 
@@ -162,15 +161,12 @@ def sweep_title(points: int, axes: Mapping[str, int]) -> str:
     return f"Sweep of {points:,} points: {' x '.join(f'{count:,} {name}' for name, count in axes.items())}"
 
 
-def heat_table(heat: Heat, form: Form) -> str:
-    """The best of an answer at each pair of values of two axes."""
+def heat_table(heat: Heat, form: Form, wide: int | None = None) -> str:
+    """The best of an answer at each pair of values of two axes; text is at most so `wide`."""
     across, up, answer = heat.names
     head = [f"{up} / {across}", *(cell(across, x) for x in heat.across)]
-    return table(head, [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)], form)
-
-
-def _heading(text: str, form: Form) -> str:
-    return f"## {text}" if form == "md" else text
+    rows = [[cell(up, y), *(cell(answer, v) for v in line)] for y, line in zip(heat.up, heat.best)]
+    return table(head, rows, form, wide)
 
 
 def _counts(summary: Summary, folder: Path) -> str:

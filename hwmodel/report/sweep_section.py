@@ -88,7 +88,7 @@ def _head(rows: Rows, wanted: RowsWanted, top: Top) -> _Part:
     found = [f"# {sweep_title(rows.space.points, sizes)}"]
     if wanted.where:
         found.append(f"Only rows that meet `{wanted.where}`.")
-    lines = best_lines(top, axes, units_of(rows), rows.space.ask, "md")
+    lines = best_lines(top, axes, units_of(rows), rows.space.ask)
     return _Part(paragraphs=[*found, *(["\n".join(lines)] if lines else [])])
 
 

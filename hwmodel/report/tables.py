@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from hwmodel.plain import Rows
-from hwmodel.report.wide import padded, width, wrapped
+from hwmodel.report.wide import longest_piece, padded, width, wrapped
 
 Form = Literal["md", "text", "html"]
 
@@ -21,7 +21,7 @@ _BLANK = ("", "-")
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md", columns: int | None = None) -> str:
     """The table, without a line break at its end; columns of figures stand to the right.
 
-    Text wraps its cells to be at most `columns` wide; columns for which no room is left are named under it.
+    Text wraps its cells to be at most `columns` wide; see `_narrow` for what is done where they do not fit.
     """
     right = _figures(header, rows)
     if form == "md":
@@ -34,34 +34,54 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], form: Form = "md
     return tabulate(rows, header, "html", disable_numparse=True, colalign=sides if rows else None)
 
 
-LEAST = 6  # columns below which a cell is not wrapped
 GAP = 2  # spaces between columns
+FEW = 5  # columns of a table that says nothing without its last ones
+LEFT = 3  # columns that are too few to be what is left of a wide table
+_NAMES = 30  # columns that names may take before they are broken
 
 
 def _narrow(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool], columns: int | None) -> str:
-    """A text table within a width: the widest columns give way first, then the last ones go."""
-    heads = [name.replace("_", " ") for name in header]
-    natural = [max(width(line[i]) for line in (heads, *rows)) for i in range(len(heads))]
-    widths = natural if columns is None else _fitting(natural, columns)
-    kept = len(widths)
-    lines = [_line(line[:kept], widths, right) for line in (heads, *rows)]
-    left = f"also in --format csv and json: {', '.join(name for name in header[kept:] if name)}"
-    return "\n".join([*lines, left] if kept < len(header) else lines)
-
-
-def _fitting(natural: Sequence[int], columns: int) -> list[int]:
-    """Widths of the columns that are kept, with two spaces between them."""
-    least = [min(one, LEAST) for one in natural]
-    if natural and natural[0] <= columns // 2:
+    """A text table within a width. Where words would have to be cut, the last of many columns go, and are named under
+    it; a table of few columns, or of which few would be left, gives each row lines of its own."""
+    natural = [max(width(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    if columns is None:
+        return "\n".join(_line(line, natural, right) for line in (header, *rows))
+    least = [max(longest_piece(line[i]) for line in (header, *rows)) for i in range(len(header))]
+    if natural and natural[0] <= min(columns // 2, _NAMES):
         least[0] = natural[0]  # names stay whole: they are copied
     kept = len(natural)
-    while kept > 1 and sum(least[:kept]) + GAP * (kept - 1) > columns:
+    while kept and sum(least[:kept]) + GAP * (kept - 1) > columns:
         kept -= 1
-    widths = list(natural[:kept])
-    while sum(widths) + GAP * (kept - 1) > columns and widths != least[:kept]:
-        widest = max(range(kept), key=lambda i: (widths[i] > least[i], widths[i]))
+    if kept < len(header) and (len(header) <= FEW or kept <= LEFT):
+        return _stacked(header, rows, columns)
+    widths = _fitting(natural[:kept], least, columns)
+    lines = [_line(line[:kept], widths, right) for line in (header, *rows)]
+    left = f"also in --format csv and json: {', '.join(name for name in header[kept:] if name)}"
+    return "\n".join([*lines, *wrapped(left, columns)] if kept < len(header) else lines)
+
+
+def _fitting(natural: Sequence[int], least: Sequence[int], columns: int) -> list[int]:
+    """Widths of columns: the widest gives way first, none below its least."""
+    widths = list(natural)
+    while sum(widths) + GAP * (len(widths) - 1) > columns:
+        widest = max(range(len(widths)), key=lambda i: (widths[i] > least[i], widths[i]))
         widths[widest] -= 1
     return widths
+
+
+def _stacked(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int) -> str:
+    """A row below the other: its first cell, then a line for each further one, under its heading."""
+    label = min(max(map(width, heads[1:]), default=0), columns // 3)
+    blocks = []
+    for name, *cells in rows:
+        lines = wrapped(name, columns)
+        for head, cell in zip(heads[1:], cells, strict=True):
+            if cell not in _BLANK:
+                beside = width(head) <= label
+                begin = f"  {padded(head, label)}  " if beside else f"  {head}: "
+                lines += wrapped(cell, columns, begin, " " * (label + 4 if beside else 4))
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -111,14 +112,10 @@ def test_no_other_file_draws_tables_or_writes_csv() -> None:
 )
 def test_a_text_table_keeps_within_its_width_and_loses_no_sign(rows: list[list[str]], columns: int) -> None:
     """Whatever the cells are (304,525 once ended the command), in Chinese too."""
-    header = ["名称", "value", "so on"]
-    drawn = table(header, rows, "text", columns)
-    lines = drawn.splitlines()
-    kept = 3 - lines[-1].startswith("also in")
-    if kept == 3:
-        assert max(map(width, lines)) <= columns
-        cells = "".join(cell for row in rows for cell in row)
-        assert sorted("".join(lines[0:]).replace(" ", "")) == sorted((cells + "".join(header)).replace(" ", ""))
+    drawn = table(["名称", "value", "so on"], rows, "text", columns)
+    assert max(map(width, drawn.splitlines()), default=0) <= columns
+    cells = "".join(cell for row in rows for cell in row if cell != "-")
+    assert not Counter(cells.replace(" ", "")) - Counter(drawn)
 
 
 def test_figures_with_separators_stand_in_a_narrow_table() -> None:
