@@ -54,6 +54,7 @@ def plan(*, own: bool = False, **given: Unpack[PlanOptions]) -> Plan | BudgetPla
     """
     from hwmodel.solve.question.options import is_budget
 
+    own = _yes_or_no("own", own)
     if is_budget(given.get("gpus"), own):
         return budget(own=own, **given)
     from hwmodel.solve.plan.solver import plan as solve
@@ -97,7 +98,9 @@ def budget(
     from hwmodel.solve.stages.solver import one_stage
 
     views.join_budget()
-    asked = cast("BesideFile", {**_plain(given, given.get("model")), **({"own": True} if own else {})})
+    bought = {"own": True} if _yes_or_no("own", own) else {}
+    asked = cast("BesideFile", {**_plain(given, given.get("model")), **bought})
+    _check_source(source, "a budget", '{"gpus": "512xH100", "stages": [...]}')
     return one_stage(**asked) if source is None else solve(source, **asked)
 
 
@@ -114,6 +117,8 @@ def serve(model: str, **given: Unpack[ServeOptions]) -> Served:
     from hwmodel.solve.serve.ask import serve as solve
 
     views.join_serve()
+    if not isinstance(model, str):
+        raise InputError(f"model is the name of one, like llama-3.1-70b, not {model!r:.40}")
     asked = _plain(given, model, "parts")
     joined = {name: _joined(names) for name in ("parts", "precision") if (names := asked.get(name)) is not None}
     return solve(model=model, **cast("ServeQuestion[str]", {**asked, **joined}))
@@ -186,6 +191,7 @@ def sweep(
     from hwmodel.solve.sweep.run import sweep as solve
 
     views.join_sweep()
+    _check_source(space, "a space", '{"base": {...}, "axes": {...}}')
     asked = dict(space) if isinstance(space, Mapping) else space
     return solve(asked, out, workers=workers, dask=dask, executor=executor, shard=shard, resume=resume,
                  progress=progress, say=say or (lambda line: None))  # fmt: skip
@@ -203,6 +209,8 @@ def explain(answer: Answer | Mapping[str, JsonValue] | str | Path, name: str) ->
     views.join_explain()
     if isinstance(answer, (str, Path)):
         return walk(read_document(Path(answer)), name, str(answer))
+    if not isinstance(answer, Mapping) and not hasattr(answer, "to_dict"):
+        raise InputError(f"answer is what a verb gave, its mapping or the file of it, not {answer!r:.40}")
     return walk(answer if isinstance(answer, Mapping) else answer.to_dict(), name)
 
 
@@ -232,6 +240,19 @@ def _plain(given: Asked, model: object, *several: str) -> Asked:
         raise InputError(f"{empty} is an empty list")
     found = None if "shape" in asked else model_file(model)
     return cast("Asked", asked if found is None else {**asked, "shape": found.shape})
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    """A switch; None says no. Raises InputError for what is neither."""
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"{name} is True or False, not {value!r:.40}")
+    return bool(value)
+
+
+def _check_source(source: object, what: str, like: str) -> None:
+    """Raises InputError for what is neither a file's path nor a mapping of its keys; None stands for none."""
+    if source is not None and not isinstance(source, (str, Path, Mapping)):
+        raise InputError(f"{what} is the path of its file or a mapping of its keys, like {like}, not {source!r:.40}")
 
 
 def _joined(names: object) -> str:

@@ -178,6 +178,8 @@ def show(
     drawn = _front_figure(rows, names, found, out) if pareto is not None and out is not None and shown == "md" else {}
     _emit(found, chosen, shown, out, drawn)
     note(_counted(found, [] if why else names), quiet=quiet)
+    if rows.space.where and not quiet:
+        note(_left_out(rows))
 
 
 def _emit_section(
@@ -210,6 +212,18 @@ def _counted(found: Selected, names: list[str]) -> str:
         return f"{found.found:,} rows"
     some = f"{len(found.rows):,} are shown from end to end"
     return f"{found.found:,} rows, of which {some} (all: --format csv or json without --top)"
+
+
+def _left_out(rows: Rows) -> str:
+    """What the constraints of the sweep left out of its rows."""
+    from hwmodel.report.sweep import left_out
+    from hwmodel.solve.sweep.summary import standing_summary
+
+    summary = standing_summary(rows.folder, rows.shards)
+    if summary is None:
+        return "the sweep is not finished: what its constraints leave out is not counted yet"
+    said = [f"by `{one.constraint}` {left_out(one)}" for one in summary.where]
+    return f"left out by the sweep's own constraints: {', '.join(said)}"
 
 
 def _words(text: str, option: str, count: int | None = None) -> list[str]:

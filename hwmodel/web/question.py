@@ -50,7 +50,7 @@ def read_question(verb: str, given: Mapping[str, JsonValue]) -> Question:
         if value is None or value == "":
             continue
         if name in found:
-            raise InputError(f"{name} stands twice in the body, once as {written}: give it once")
+            raise InputError(f"{name} stands under both of its spellings in the body: give one of them")
         found[name] = _value(name, value)
     return found
 

@@ -147,7 +147,7 @@ def test_an_option_under_both_of_its_names_is_refused() -> None:
     both = {"model": "llama-3.1-8b", "concurrency": "8", "parts": "h100", "part": "h200"}
     with pytest.raises(hm.InputError, match="parts and part are one option"):
         hm.serve(**both)
-    assert "parts stands twice in the body, once as part" in _http("serve", both)[1]["error"]["message"]
+    assert "parts stands under both of its spellings" in _http("serve", both)[1]["error"]["message"]
     with pytest.raises(hm.InputError, match=r"nearest: parts|unknown option 'part'"):
         hm.plan(gpus="64xH100", tokens="1T", part="h100")
 

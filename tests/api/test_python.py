@@ -179,3 +179,22 @@ def test_importing_costs_nothing() -> None:
 def test_signatures_are_documented() -> None:
     for verb in (hm.plan, hm.compare, hm.train, hm.serve, hm.fit, hm.validate, hm.law.optimum, hm.prices.list):
         assert inspect.getdoc(verb)
+
+
+@pytest.mark.parametrize(
+    ("ask", "line"),
+    [
+        (lambda: hm.serve(None, demand="5 req/s"), "model is the name of one"),
+        (lambda: hm.serve(5, demand="5 req/s"), "model is the name of one"),
+        (lambda: hm.sweep([1, 2]), "a space is the path of its file or a mapping"),
+        (lambda: hm.budget([1]), "a budget is the path of its file or a mapping"),
+        (lambda: hm.explain(5, "train_days"), "answer is what a verb gave"),
+        (lambda: hm.plan(**FLEET, own="yes"), "own is True or False"),
+        (lambda: hm.budget(**FLEET, own=1), "own is True or False"),
+        (lambda: hm.plan(gpus="512xH100+", budget="5M"), "a pool is missing"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_line(ask: Any, line: str) -> None:
+    with pytest.raises(hm.InputError, match=line) as refused:
+        ask()
+    assert "\n" not in str(refused.value)

@@ -161,6 +161,13 @@ def test_a_shared_link_shows_the_same_answer(open_page: Opener) -> None:
     assert "token" not in first.url.partition("#")[2].replace("tokens", "")
 
 
+def test_several_pools_are_answered_as_a_budget(open_page: Opener) -> None:
+    page = open_page("#plan?gpus=64xH100%2B64xA100&budget=500k")
+    sentence = page.inner_text(".sentence")
+    assert "64xh100-sxm5-80gb and 64xa100-sxm4-80gb: $" in sentence
+    assert "pre-training on 64xH100" in page.inner_text("table")
+
+
 def test_two_answers_stand_side_by_side(open_page: Opener) -> None:
     page = open_page("#plan?gpus=64xH100&tokens=200B")
     page.click("text=Keep beside the next")

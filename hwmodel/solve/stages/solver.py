@@ -175,6 +175,8 @@ def one_stage(**options: Unpack[BesideFile]) -> BudgetPlan:
     Raises InputError where the run is sized by itself and one job would have to span the pools.
     """
     pools = str(options.get("gpus") or "").split("+")
+    if len(pools) > 1 and not all(pool.strip() for pool in pools):
+        raise InputError(f"--gpus {options['gpus']}: a pool is missing; write each like 512xH100+1024xA100")
     if len(pools) == 1:
         return budget({"stages": [{"stage": "pre-training"}]}, **options)
     sized = next((name for name in RUN_SIZED_BY if options.get(name) is not None), None)

@@ -13,7 +13,7 @@ from hwmodel.solve.question.parse import read_request
 from hwmodel.solve.question.setting import Setting
 from hwmodel.solve.sweep.points import Plans
 from hwmodel.solve.sweep.ranges import Value
-from hwmodel.solve.sweep.services import check_names
+from hwmodel.solve.sweep.services import check_names, read_alone
 from hwmodel.solve.sweep.space import Axis, Space, number_axes
 
 MOST_TRIED = 2000  # values of an axis that are tried
@@ -96,10 +96,12 @@ class _UnreadableError(InputError):
 
 def _read(space: Space, places: dict[str, int]) -> None:
     """Raises _UnreadableError for a value that no option reads, UnknownNameError for a name that none has."""
-    if space.ask != "plan":
-        return
     try:
-        read_request(**space.plan_at(places))
+        if space.ask == "plan":
+            read_request(**space.plan_at(places))
+        else:
+            for axis in space.axes:
+                read_alone(axis.name, axis.values[places[axis.name]])
     except UnknownNameError:
         raise
     except InputError as error:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hwmodel.catalog import Catalog, load_catalog
 from hwmodel.errors import HwModelError
 from hwmodel.plain import listed
-from hwmodel.solve.question.options import ServeAsked, ServiceAsked
+from hwmodel.solve.question.options import ServeAsked, ServiceAsked, ServiceOptions
 from hwmodel.solve.run.band import Band
 from hwmodel.solve.serve.ask import answer_alone, read_asked, read_question
 from hwmodel.solve.serve.notes import ALL
@@ -20,6 +20,7 @@ from hwmodel.solve.serve.records import FleetRow, PredictedRow
 from hwmodel.solve.serve.sharing import SharedPasses
 from hwmodel.solve.sweep.answers import SERVE
 from hwmodel.solve.sweep.closing import refused
+from hwmodel.solve.sweep.ranges import Value
 from hwmodel.solve.sweep.space import Space
 from hwmodel.solve.sweep.table import PointTable, blank_table, joined
 
@@ -89,6 +90,14 @@ def check_names(options: ServeAsked) -> None:
     for name in question.precisions:
         catalog.serving_precision(name)
     catalog.model(question.model)
+
+
+def read_alone(name: str, value: Value) -> None:
+    """Raises InputError for a value that the option of this name cannot read, whatever stands beside it."""
+    if name == "demand":
+        read_question("", str(value))
+    elif name in ServiceOptions.__annotations__ and name not in ("prefill", "decode"):
+        read_question("", **cast("ServiceAsked", {name: value}))
 
 
 def _figure(found: FleetRow | PredictedRow, name: str) -> Any:
