@@ -33,7 +33,7 @@ from hwmodel.trace import BAKED, CONSTANT, OPTION, ROW, Graph, numbers, structur
 Options = Mapping[str, float | Floats]
 KEPT_KERNELS = 256
 KEPT_RECORDS = 64
-KEPT_ROWS = 1 << 19  # of settings, of about a hundred bytes each
+KEPT_ROWS = 1 << 18  # of settings, of about a hundred bytes each
 NO_COMPILER, NOT_KEPT = "no C compiler that takes it", "not compiled yet"  # why a structure has no kernel
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -35,7 +34,7 @@ CONTEXT_OF_SMALL_BATCH = (1.0, 2.0, 4.0, 8.0)
 # Columns of the table of options; `mode` is a place in the policy's ways to recompute and to offload.
 SEARCHED = ("tp", "cp", "pp", "vpp", "ep", "etp", "micro_batch", "mode", "zero", "schedule")
 SPLIT_COLUMNS = 4  # of them, those of a split
-KEPT_ROWS = 1 << 19  # of options that are kept, of about a hundred bytes each
+KEPT_ROWS = 1 << 18  # of options that are kept, of about a hundred bytes each
 
 
 class Cases(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +155,6 @@ def _modes(mixture: bool, latent: bool, p: Policy) -> tuple[recompute.Mode, ...]
     return (p.modes_of_latent if latent else p.modes_of_mixtures) if mixture else p.modes
 
 
-@lru_cache(maxsize=256)
 def _option_table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
     modes = _modes(limits.experts > 0, limits.latent, p)
     experts = p.choices("ep", _expert_ways(limits))
@@ -187,7 +185,12 @@ def option_table(cases: Cases, domain: float, p: Policy) -> NDArray[np.float64]:
 
     Columns as in SEARCHED.
     """
-    return _option_table(_told_apart(_limits(cases, domain), p), p)
+    return _table(_told_apart(_limits(cases, domain), p), p)
+
+
+def _table(limits: _Limits, p: Policy) -> NDArray[np.float64]:
+    known = _TABLES.get((limits, p))
+    return _TABLES.keep((limits, p), _option_table(limits, p)) if known is None else known
 
 
 def _largest_divisor(count: float, at_most: Column) -> Column:
@@ -309,11 +312,12 @@ class OptionKinds(NamedTuple):
     kind: Index
 
 
+_TABLES: KeptByRows[NDArray[np.float64]] = KeptByRows(KEPT_ROWS, len)
 _OPTIONS: KeptByRows[OptionKinds] = KeptByRows(KEPT_ROWS, lambda one: len(one.kind))
 
 
 def _options(limits: _Limits, p: Policy) -> OptionKinds:
-    table = _option_table(limits, p)
+    table = _table(limits, p)
     each = kinds_of(table)
     found = told_apart(*code_of(each[0]))
     for column in each[1:]:
