@@ -99,3 +99,18 @@ def test_a_name_with_and_without_its_maker_s() -> None:
     assert build._with_vendor(other, "Cerebras WSE") == ["cerebrascerebraswse", "wse"]
     none = Raw(path=Path("x.yaml"), place=(), root=0, fields={"id": "x"})
     assert build._with_vendor(none, "WSE") == []
+
+
+@pytest.mark.parametrize("name", ["p5", "aws-p5", "A3 High", "a3-mega"])
+def test_a_node_by_a_name_of_its_system(name: str) -> None:
+    # Instances of eight, by their system's id or by what else that is called.
+    box = load_catalog().box(name)
+    assert box is not None
+    assert (box.part, box.accelerators) == ("h100-sxm5-80gb", 8)
+
+
+def test_names_that_are_no_node() -> None:
+    # A part, nothing at all, and the pod that slices are of; a system of no known size is refused.
+    assert [load_catalog().box(name) for name in ("H100", "nothing", "v4")] == [None] * 3
+    with pytest.raises(InputError, match="names a whole system, not a node or rack"):
+        load_catalog().box("tpu-v4-pod")

@@ -57,6 +57,14 @@ def test_workers_of_a_pool() -> None:
     assert pool.transfer_s[0] == 0.01
 
 
+def test_a_pool_has_a_worker_however_little_it_carries() -> None:
+    # A request in ten seconds is an eightieth of a worker; half as many again are two; none at all keeps one.
+    for rate in (0.1, 0.0):
+        pool = prefilled(WORKER, LOAD, PROMPTS, rate, ArrivalSpread(percentile=0.99), 0.5, [1.0, 1.5])
+        assert pool.workers[:, 0].tolist() == [1.0, 2.0]
+        assert pool.busy[:, 0] == pytest.approx([rate / 16, rate / 32])
+
+
 def test_waits_before_a_pool() -> None:
     # Six servers of 0.2 s: all are taken for 0.41667^(14^0.5 - 1) = 0.090697: half of 0.2 x that / (6 x 0.58333) =
     # 0.0025913, half as long again for the spread. Ten: 0.25^(22^0.5 - 1) = 0.006, 0.00008.

@@ -91,8 +91,8 @@ def _life_sources(setting: Setting) -> list[Use]:
 
 
 def _price_sources(setting: Setting) -> list[Use]:
-    """The quotes behind the rent, if it was not given."""
-    if setting.price is None or setting.part is None or setting.price.kind == "given":
+    """The quotes behind the rent; a given price has none."""
+    if setting.price is None or setting.part is None:
         return []
     return quote_sources(setting.catalog, setting.part.id, setting.price)
 

@@ -19,7 +19,7 @@ def service_sources(
     entry = catalog.model_entry(model) if model else None
     wanted: list[Use] = [(entry.source, f"architecture of {entry.id}")] if entry is not None and entry.source else []
     wanted += hardware_sources(catalog, part_id, system_id, recipe.gemm_format)
-    if price is not None and price.kind != "given":
+    if price is not None:  # a given one has no quotes
         wanted += quote_sources(catalog, part_id, price)
     wanted += quality_sources(recipe.id, catalog)
     fits = (("kernels and collectives", kernel_calibration().fitted_on), ("engines", serving_calibration().fitted_on))
