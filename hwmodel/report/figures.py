@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,27 @@ def size_figure(plan: Plan) -> Any:
     return figure
 
 
+MOST_TICKS, LEAST_TICKS = 9, 3  # of a log scale
+
+
 def ticks_of_decades(interval: Any) -> list[float]:
-    """1, 2 and 5 of each decade inside an interval of a log scale."""
-    low, high = interval
+    """Round ticks inside an interval of a log scale: 1, 2 and 5 of each decade; where these are too many the decades
+    alone, or some of them; where they are too few every figure of a decade, or even steps."""
+    low, high = interval[0] * (1.0 - 1e-9), interval[1] * (1.0 + 1e-9)  # a limit is a tick, rounded or not
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [t for t in (m * 10.0**e for e in decades for m in (1, 2, 5)) if low <= t <= high]
+
+    def inside(figures: Iterable[int], every: int = 1) -> list[float]:
+        return [t for t in (m * 10.0**e for e in decades if e % every == 0 for m in figures) if low <= t <= high]
+
+    usual = inside((1, 2, 5))
+    if len(usual) > MOST_TICKS:
+        return inside((1,), -(-len(inside((1,))) // MOST_TICKS))
+    if len(usual) < LEAST_TICKS and len(usual := inside(range(1, 10))) < LEAST_TICKS:
+        from matplotlib.ticker import MaxNLocator
+
+        even = MaxNLocator(2 * LEAST_TICKS, steps=(1, 2, 5, 10)).tick_values(low, high)
+        return [float(t) for t in even if low <= t <= high]
+    return usual
 
 
 DEMAND_COLOURS = ("#9bb8d3", "#5b93c4", "#1f6fb2", "#0d3a61")
@@ -72,14 +89,15 @@ def sizes_figure(plan: Plan) -> Any:
     o = plan.objectives
     figure, axes = axes_of(say("Cost of sizes that reach the same loss, by tokens served"), pad=22.0)
     curves, asked = _demand_curves(plan)
+    own = number(plan.answer.params) or 1.0
     for (demand, points), colour in zip(curves, DEMAND_COLOURS, strict=False):
-        least = min(cost for _, cost in points)
-        near = [point for point in points if point[1] < FURTHEST * least]
+        least, cheapest = min((cost, size) for size, cost in points)
+        ends = sorted((own, cheapest)) if demand == asked else (math.inf, -math.inf)
+        near = [one for one in points if one[1] < FURTHEST * least or ends[0] <= one[0] <= ends[1]]
         name = say("{tokens} served", tokens=count(demand)) if demand else say("training alone")
         axes.plot([n for n, _ in near], [v for _, v in near], color=colour, label=name)
         best = min(near, key=lambda point: point[1])
         axes.plot(*best, "o", color=colour, markersize=8 if demand in (ALONE, asked) else 4)
-    own = number(plan.answer.params) or 1.0
     axes.axvline(own, color=INK, linestyle="--", linewidth=1, label=say("this plan"))
     on = dict(curves)[asked]
     axes.plot([own], [_interpolated(on, own)], "x", color=INK, markersize=8, markeredgewidth=2)
@@ -109,7 +127,9 @@ def _demand_curves(plan: Plan) -> tuple[list[tuple[float, Curve]], float]:
         return sorted(usual.items()), USUAL_DEMAND
     kept = {demand: curve for demand, curve in usual.items() if demand == ALONE or not 0.2 < demand / asked < 5.0}
     kept[float(asked)] = [(row.params, row.lifetime_cost) for row in plan.curves.lifetime]
-    return sorted(kept.items()), float(asked)
+    nearest = sorted((d for d in kept if d != ALONE), key=lambda d: abs(math.log(d / asked)))
+    shown = {ALONE, *nearest[: len(DEMAND_COLOURS) - 1]}
+    return sorted((demand, curve) for demand, curve in kept.items() if demand in shown), float(asked)
 
 
 def _interpolated(curve: Curve, size: float) -> float:
@@ -142,7 +162,8 @@ def fleet_figure(plan: Plan) -> Any:
                    label=say("published runs"))  # fmt: skip
     left.set_yscale("log")
     for axes in (left, right):
-        axes.axvline(plan.answer.accelerators, color=INK, linestyle="--", linewidth=1)
+        axes.axvline(plan.answer.accelerators, color=INK, linestyle="--", linewidth=1,
+                     label=say("this plan") if axes is right else None)  # fmt: skip
         axes.set_xscale("log")
         axes.minorticks_off()
         low, high = (f(counts) for f in (min, max))
@@ -150,12 +171,13 @@ def fleet_figure(plan: Plan) -> Any:
         ticks = counts[:: max(1, len(counts) // 4)]
         axes.set_xticks(ticks, [f"{n:,}" for n in ticks])
         axes.set_xlabel(say("accelerators"))
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.12, 1.0), ncols=3, frameon=False, fontsize=8, handlelength=1.5,
+                    columnspacing=1.0)  # fmt: skip
     shown = ticks_of_decades(left.yaxis.get_view_interval())
     left.set_yticks(shown, [f"{t:g}" for t in shown])
     left.set_ylabel(say("elapsed days"))
     right.set_ylabel("MFU (%)")
-    right.set_ylim(0, None)
+    right.set_ylim(0, ROOM * right.get_ylim()[1])
     return left.figure
 
 
@@ -164,6 +186,11 @@ def _panels() -> tuple[Any, Any]:
     figure, axes = axes_of("")
     axes.remove()
     return figure, figure.subplots(1, 2)
+
+
+ROOM = 1.05  # of an axis beyond what is drawn
+FEW_FORMATS = 3  # rows that a comparison has room for at least
+FURTHEST_NEED = 4.0  # times the reference's tokens that an axis reaches to
 
 
 def speedup_figure(plan: Plan) -> Any:
@@ -178,8 +205,12 @@ def speedup_figure(plan: Plan) -> Any:
                   label=say("speed-up (80 %)") if place == 0 else None)  # fmt: skip
         axes.plot([fast.value], [place - 0.17], "|", color=INK, markersize=12)
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    shown = [high for _, needed, fast in rows for high in (min(needed.high, 4.0), fast.high)]
-    axes.set_xlim(0.9, max(shown) * 1.05)
+    axes.set_ylim(-0.5, max(len(rows), FEW_FORMATS) - 0.5)
+    most = ROOM * max(high for _, needed, fast in rows for high in (min(needed.high, FURTHEST_NEED), fast.high))
+    axes.set_xlim(min(0.9, *(low / ROOM for _, needed, fast in rows for low in (needed.low, fast.low))), most)
+    for place, (_, needed, _) in enumerate(rows):
+        if needed.high > most:
+            axes.text(most, place + 0.17, f"→ {needed.high:.3g} ", ha="right", va="center", fontsize=8, color=INK)
     axes.set_xlabel(say("times the reference"))
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return figure

@@ -16,9 +16,13 @@ from hwmodel.solve.sweep.show import Heat, Rows
 
 LOG_FROM = 20.0  # a spread of so many times is drawn on a log scale
 TICKS = 8
-DARK = 0.55  # of the colours, from which on they are too dark for dark letters
+DARK = 0.45  # of the colours, from which on they are too dark for dark letters
 ROWS = "#9bb8d3"
 LABEL_ROOM = 0.12  # of a figure's height, below the lowest row of its front
+# Where a label stands, the first that is free: points to the right and up, the side and level of it that are there.
+# Above the front, among the rows, stand those of its ends alone.
+BELOW = ((-3, -3, "right", "top"), (0, -6, "center", "top"), (4, -3, "left", "top"), (4, -10, "left", "top"))
+PLACES = (*BELOW, (6, 0, "left", "center"), (4, 4, "left", "bottom"), (-3, 4, "right", "bottom"))
 
 
 def front_picture(rows: Rows, names: Sequence[str], front: Sequence[SweepRow]) -> bytes:
@@ -74,31 +78,47 @@ def _marked_row(row: SweepRow, x: str, y: str, labels: Sequence[str]) -> _Mark:
 
 
 def _labelled(figure: Any, axes: Any, rows: Sequence[_Mark]) -> None:
-    """Write what rows are below them, the ends first, leaving out those whose words would meet others."""
+    """Write beside rows what they are, the ends first, where the words are inside the axes and meet neither the front
+    nor other words."""
+    from matplotlib.path import Path as Line
+
+    if not rows:
+        return
     low, high = axes.get_ylim()
-    axes.set_ylim(low - LABEL_ROOM * (high - low), high) if axes.get_yscale() == "linear" else None
+    linear = axes.get_yscale() == "linear"
+    axes.set_ylim(low - LABEL_ROOM * (high - low) if linear else low * (low / high) ** LABEL_ROOM, high)
     figure.canvas.draw()
-    taken: list[Any] = []
+    inside, taken = axes.get_window_extent(), [axes.get_legend().get_window_extent()]
+    drawn = Line(axes.transData.transform([(mark.x, mark.y) for mark in rows]))
     for place in sorted(range(len(rows)), key=lambda k: (0 < k < len(rows) - 1, k)):
         mark = rows[place]
-        way = "left" if place == 0 else "right" if place == len(rows) - 1 else "center"
-        one = axes.annotate(
-            mark.words, (mark.x, mark.y), (0, -6), textcoords="offset points", ha=way, va="top", fontsize=7, color=INK
-        )
-        box = one.get_window_extent()
-        if any(box.overlaps(other) for other in taken):
+        for across, up, side, level in PLACES if place in (0, len(rows) - 1) else BELOW:
+            one = axes.annotate(mark.words, (mark.x, mark.y), (across, up), textcoords="offset points", ha=side,
+                                va=level, fontsize=7, color=INK)  # fmt: skip
+            box = one.get_window_extent()
+            within = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+            if within and not drawn.intersects_bbox(box, filled=False) and not box.count_overlaps(taken):
+                taken.append(box)
+                break
             one.remove()
-        else:
-            taken.append(box)
 
 
 def _scale(axis: Any, name: str, values: Any) -> None:
     finite = values[np.isfinite(values)]
     if len(finite) and finite.min() > 0 and finite.max() / finite.min() > LOG_FROM:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-        axis.set_ticks(ticks_of_decades(axis.get_view_interval()))
         axis.axes.minorticks_off()
-    axis.set_major_formatter(lambda value, _place: cell(name, float(f"{value:.6g}")))
+        ticks = ticks_of_decades(axis.get_view_interval())
+    else:
+        low, high = axis.get_view_interval()
+        ticks = [tick for tick in axis.get_ticklocs() if low <= tick <= high]
+    axis.set_ticks(ticks, _words(name, ticks))
+
+
+def _words(name: str, ticks: Sequence[float]) -> list[str]:
+    """Ticks as figures of a column are written, with more digits where these would be alike."""
+    words = [cell(name, float(f"{tick:.6g}")) for tick in ticks]
+    return words if len(set(words)) == len(words) else [f"{tick:,.10g}" for tick in ticks]
 
 
 def heat_figure(heat: Heat, units: Mapping[str, str]) -> Any:
@@ -114,8 +134,7 @@ def heat_figure(heat: Heat, units: Mapping[str, str]) -> Any:
         axis.set_ticks(range(0, len(ticks), every), [cell(name, tick) for tick in ticks[::every]])
         axis.set_label_text(name)
     bar = figure.colorbar(drawn, ax=axes)
-    bar.ax.yaxis.set_major_formatter(lambda value, _place: cell(answer, float(f"{value:.4g}")))
-    bar.ax.yaxis.set_minor_formatter(lambda _value, _place: "")
+    _scale(bar.ax.yaxis, answer, values)
     _marked(axes, heat, values, norm)
     return figure
 
