@@ -13,7 +13,7 @@ DAY = 86400.0
 SIGNED = {
     "elasticity", "loss_gap_nats", "loss_gap_share", "pays_up_to_share", "pays_up_to_share_free", "loss_gain_nats",
     "saving_share", "accuracy_drop", "lines", "net_present_value_usd", "cash_flow", "saving", "change", "z",
-    "median_signed", "gain",
+    "median_signed", "gain", "headroom", "slower_fraction",
 }  # fmt: skip
 
 
