@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hwmodel.catalog.safe_text import csv_text
@@ -12,7 +13,7 @@ from hwmodel.report.chances import share
 from hwmodel.report.phrases import ENGLISH, heard, say, speaking
 from hwmodel.report.words import DASH, interval
 from hwmodel.solve.run.budget_records import Budget, CashMonth
-from hwmodel.solve.run.details import RlDetail
+from hwmodel.solve.run.details import CommitmentDetail, RlDetail
 from hwmodel.solve.run.lines import COMPUTED, NOT_COUNTED, StageLine
 from hwmodel.solve.run.result import Band
 from hwmodel.solve.stages.keys import KINDS
@@ -67,7 +68,13 @@ def _title(found: BudgetPlan) -> str:
 
 def _answer(found: BudgetPlan) -> list[str]:
     """Money and hours; what follows for post-training; what to know."""
-    said = [_money(found.budget), *map(_limit, found.limits), _drawn(found.budget), outspends(found.post_training)]
+    said = [
+        _money(found.budget),
+        _unused(found.stages),
+        *map(_limit, found.limits),
+        _drawn(found.budget),
+        outspends(found.post_training),
+    ]
     notes = [say("{note}.", note=heard(line)) for line in found.warnings]
     return [say(" ").join(filter(None, said)), " ".join(notes)]
 
@@ -87,6 +94,16 @@ def _money(b: Budget) -> str:
         "**{usd}**{span} for {hours} accelerator-hours, and {contingency} contingency ({why}): {total} in all.",
         hours=words.plain(b.gpu_hours), **values,
     )  # fmt: skip
+
+
+def _unused(stages: Sequence[StageLine]) -> str:
+    """The money for committed hours that no stage uses, which the figure of accelerator-hours does not hold."""
+    usd = sum(
+        line.cost_usd.value
+        for line in stages
+        if isinstance(line.detail, CommitmentDetail) and line.cost_usd is not None
+    )
+    return say("Of it {usd} pays for committed hours that no stage uses.", usd=format_usd(usd)) if usd > 0.0 else ""
 
 
 def _limit(kept: KeptLimit) -> str:

@@ -70,7 +70,7 @@ def _reading_note(has_life: bool) -> str:
         "recipes against 16 bits on the same model, data and tokens; the 80 % interval is that of a source "
         "not seen, and a single pair resolves about 0.1 %. **Pays up to** is the gap that the time saved "
         "regains by more training at the same size, and with "
-        "size and tokens free{life}. **P(wins)** is the chance that the time saved is worth more than the "
+        "size and tokens free{life}. **Chance that it pays** is the chance that the time saved is worth more than the "
         "loss. Downstream scores are equal within noise at gaps of a few tenths of a percent.",
         life=say(" over the life asked") if has_life else "",
     )

@@ -254,7 +254,13 @@ def fixed_table(plan: Plan) -> Table:
         rows.append(
             [name, loss_words(one.loss_nats), score_words(one.retained_score), _life(plan, one.serve_cost), saved]
         )
-    header = [say("served in"), say("loss (nats a token)"), say("benchmark average kept"), say("serving"), say("saved")]
+    header = [
+        say("served in"),
+        say("added loss (nats a token)"),
+        say("benchmark average kept"),
+        say("serving"),
+        say("saved"),
+    ]
     return Table(header, rows if len(rows) > 1 else [])
 
 

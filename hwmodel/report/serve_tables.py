@@ -124,8 +124,9 @@ def fixed_table(found: Found) -> Table:
     """The same model in each serving recipe: what it loses, what that does to benchmarks, what it saves."""
     fleets = isinstance(found, FleetFound)
     header = [
-        say("served in, on {part}", part=found.answer.part), say("loss (nats a token)"), say("benchmark average kept"),
-        *((say("accelerators"), say("$/h")) if fleets else ()), say("$/M tokens"), say("saved"), say("note"),
+        say("served in, on {part}", part=found.answer.part), say("added loss (nats a token)"),
+        say("benchmark average kept"), *((say("accelerators"), say("$/h")) if fleets else ()), say("$/M tokens"),
+        say("saved"), say("note"),
     ]  # fmt: skip
     cells = [_fixed_cells(row, fleets) for row in found.fixed]
     if not any(row[-1] for row in cells):

@@ -63,16 +63,18 @@ def _least_loss(number: float) -> str:
 
 def values_table(found: Comparison) -> Table:
     """A row a value."""
-    # `--time 10d,30d` beside the training time that comes out, `--tokens` beside tokens: the option is what was given.
-    header = [*map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("training time"),
-              say("an accelerator-hour"), say("rent"), say("loss (nats/token)"), say("gain"),
-              say("price of the gain"), say("whole life"), say("worth one answer of"), say("energy"),
-              say("carbon")]  # fmt: skip
+    # `--time 10d,30d` beside the time that comes out, `--tokens` beside tokens: the option is what was given.
+    header = [
+        *map(_flag, found.options), say("parameters"), say("tokens"), say("training FLOP"), say("productive time"),
+        say("elapsed time billed"), say("an accelerator-hour"), say("rent"), say("loss (nats/token)"), say("gain"),
+        say("price of the gain"), say("whole life"), say("worth one answer of"), say("energy"), say("carbon"),
+    ]  # fmt: skip
     placed = PLACED in found.options
     rows = []
     for row, case, plan in zip(found.rows, found.cases, found.plans, strict=True):
         a = row.answer
-        size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}", words.days(a.train_days)]
+        size = [*case, words.count(a.params), words.count(a.tokens), f"{a.train_flop:.3g}",
+                words.days(a.train_days), words.days(a.elapsed_days)]  # fmt: skip
         hourly = _hourly(plan)
         money = [words.DASH if hourly is None else f"${hourly:.2f}", words.usd(a.cost_usd)]
         drawn = _drawn(a) if placed else [words.DASH, words.DASH]
