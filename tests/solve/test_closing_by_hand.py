@@ -371,16 +371,19 @@ def test_the_demand_at_which_the_choice_flips() -> None:
 
 
 def test_what_a_life_costs() -> None:
-    # 2 N D to train, N / 4 a token of eight served; a bill of its own stands for the training where it is in dollars.
+    # 2 N D to train, N / 4 a token of eight served; a bill of its own stands for the training: its 10 dollars, or 5 kWh
+    # for each of its 2 hours; FLOPs have none.
     costs = Costs(
         train=lambda n, d: 2 * n * d, serve=lambda n: n / 4, answers=lambda k: lambda n: n, objective="usd", note=""
     )
     life = Life(found=None, costs=costs, loss=1.2, demand=8.0)  # type: ignore[arg-type]
     assert (life.cost(3.0, 5.0), life.served(3.0)) == (36.0, 6.0)
-    answer: Any = SimpleNamespace(cost_usd=Band(10.0, 9.0, 11.0))
+    answer: Any = SimpleNamespace(cost_usd=Band(10.0, 9.0, 11.0), gpu_hours=Band(2.0, 1.0, 3.0))
     assert life.billed(answer, 3.0, 5.0) == 16.0
     assert life.billed(SimpleNamespace(cost_usd=None), 3.0, 5.0) == 36.0  # type: ignore[arg-type]
-    energy = msgspec.structs.replace(life, costs=msgspec.structs.replace(costs, objective="kwh"))
-    assert energy.billed(answer, 3.0, 5.0) == 36.0
+    hourly = msgspec.structs.replace(costs, objective="kwh", per_accelerator_hour=5.0)
+    assert msgspec.structs.replace(life, costs=hourly).billed(answer, 3.0, 5.0) == 16.0
+    flops = msgspec.structs.replace(life, costs=msgspec.structs.replace(costs, objective="flops"))
+    assert flops.billed(answer, 3.0, 5.0) == 36.0
     never = msgspec.structs.replace(life, costs=msgspec.structs.replace(costs, serve=lambda n: math.inf))
     assert never.billed(answer, 3.0, 5.0) is None

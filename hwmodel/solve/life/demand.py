@@ -16,7 +16,7 @@ from hwmodel.laws.lifetime import FINE_POINTS, HIGH, LOW, Lifetime, Option, opti
 from hwmodel.numerics import falls_at, least
 from hwmodel.solve.life.objective import Costs
 from hwmodel.solve.run.records import DemandPoint, LifePoint, RegretBand
-from hwmodel.solve.run.result import Band, RunAnswer, value_of
+from hwmodel.solve.run.result import Band, RunAnswer
 from hwmodel.solve.run.sizing import LossModel
 
 WASTE = 0.05
@@ -26,7 +26,11 @@ DEMANDS = tuple(10.0 ** (i / 4.0) for i in range(-8, 5))  # factors on the deman
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
-    """The deployment-optimal choice at a loss, with the costs it was found by and its bands."""
+    """The deployment-optimal choice at a loss, with the costs it was found by and its bands.
+
+    `found` goes by the trend of sizes. On a fleet whose bills decide, `trained` is the run (parameters, tokens) of the
+    loss that is cheapest to train as it is built, `built` the one that is cheapest over its life.
+    """
 
     found: Lifetime
     costs: Costs
@@ -35,6 +39,18 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     params: Band | None = None
     tokens: Band | None = None
     saving: Band | None = None
+    trained: tuple[float, float] | None = None
+    built: tuple[float, float] | None = None
+
+    @property
+    def training_run(self) -> tuple[float, float]:
+        """The cheapest run of the loss for training alone."""
+        return self.trained or (float(self.found.training_optimal_params), float(self.found.training_optimal_tokens))
+
+    @property
+    def whole_life_run(self) -> tuple[float, float]:
+        """The run of the cheapest life."""
+        return self.built or (float(self.found.params), float(self.found.tokens))
 
     def cost(self, params: Any, tokens: Any) -> Any:
         """Lifetime cost of a size on its tokens, in the unit of the objective, trained at the trend of the sizes."""
@@ -45,9 +61,9 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
         return self.demand * self.costs.serve(params)
 
     def billed(self, answer: RunAnswer, params: float, tokens: float) -> float | None:
-        """The same with the run's own bill where it has one in dollars; None where the size cannot be served."""
-        own = answer.cost_usd if self.costs.objective == "usd" else None
-        trained = self.costs.train(params, tokens) if own is None else value_of(own)
+        """The same with the run's own bill where it has one; None where the size cannot be served."""
+        own = self.costs.own_bill(answer)
+        trained = self.costs.train(params, tokens) if own is None else own
         whole = float(trained + self.served(params))
         return whole if math.isfinite(whole) else None
 
@@ -140,7 +156,9 @@ def regret_band(model: LossModel, one: Life, waste: float = WASTE) -> RegretBand
     # The size term's share falls as the size grows.
     large = falls_at(wastes, LOW, best)
     small = falls_at(lambda x: not wastes(x), best, HIGH)
-    return RegretBand(params_low=float(size(small)[0]), params_high=float(size(large)[0]), waste=waste)
+    own = one.whole_life_run[0]  # which wastes nothing as it is built
+    low, high = min(float(size(small)[0]), own), max(float(size(large)[0]), own)
+    return RegretBand(params_low=low, params_high=high, waste=waste)
 
 
 def demand_curve(model: LossModel, one: Life) -> list[DemandPoint]:

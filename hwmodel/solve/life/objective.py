@@ -19,6 +19,7 @@ from hwmodel.solve.life.pace import Pace, own_pace
 from hwmodel.solve.question.setting import Fleeted, Setting, fleeted
 from hwmodel.solve.run.answers import kwh_per_accelerator_hour
 from hwmodel.solve.run.fleet import Fleet, hourly_usd
+from hwmodel.solve.run.result import RunAnswer, value_of
 from hwmodel.solve.run.sizing import LossModel, Sized
 from hwmodel.solve.serve.face import serving_accelerator_seconds_per_token
 from hwmodel.solve.serve.quality import bits_of, loss_of, quality
@@ -27,7 +28,9 @@ from hwmodel.units import SECONDS_PER_HOUR
 UNITS = {"flops": "FLOP", "usd": "USD", "kwh": "kWh", "co2e": "kg CO2e"}
 # Lifetime optima lie below the training optimum; sizes outside this span of it never win.
 SIZE_SPAN = (1 / 60.0, 3.0)
-SERVE_RUNGS = 33
+# Rungs a decade of the ladder of served sizes. They are the same for every question, so that a size costs the same in
+# all: between rungs the best layouts change by steps, and the cost interpolated there is up to 5 % off.
+SERVE_RUNGS = 16
 PENALTY_EXAMPLE = (7e10, 1.5e13)  # parameters and tokens that the note names the loss at
 UNSERVABLE = 1e30
 USUAL_PACE = Pace()
@@ -50,6 +53,11 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     penalty: Callable[[Any, Any], Any] | None = None  # nats that serving in fewer bits adds, to be trained away
     pace: Pace = USUAL_PACE  # of training beside the trend of the fleet's sizes
+    per_accelerator_hour: float = math.nan  # without a fleet there is none
+
+    def own_bill(self, answer: RunAnswer) -> float | None:
+        """What a run costs as it is built; None where it has no bill: FLOPs are those of the size."""
+        return None if self.objective == "flops" else billed(answer, self.objective, self.per_accelerator_hour)
 
     @property
     def unit(self) -> str:
@@ -97,21 +105,22 @@ def costs(
     asked = fleeted(setting)
     per_hour = per_accelerator_hour(asked, objective)
     span = _span(near_params)
-    billed = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
+    beyond = fleet.elapsed_over_productive(float(parameters(with_experts(smooth_shapes(near_params), experts)).total))
     crew = fleet if experts <= 1.0 else Fleet(asked, fleet.accelerators, fleet.precision, fleet.machine, experts)
 
     def train(params: Any, tokens: Any) -> Any:
         """Cost of a training run at the predicted speed of its size."""
         seconds = 6.0 * params * tokens / pace.flop_per_s(params, crew.flop_rates(params, span))
-        return seconds * fleet.accelerators * billed / SECONDS_PER_HOUR * per_hour
+        return seconds * fleet.accelerators * beyond / SECONDS_PER_HOUR * per_hour
 
     recipe = setting.serving_precision()
     answers = _serving_cost(asked, span, per_hour, experts)
     serve = _a_token(answers, setting)
-    note = f"training at the predicted speed of each size, serving in {recipe.id} on the same part and system"
+    note = f"training at each size's speed, serving in {recipe.id} on the same hardware"
     penalty, words = serving_penalty(setting, experts)
     return Costs(
-        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty, pace=pace
+        train=train, serve=serve, answers=answers, objective=objective, note=note + words, penalty=penalty, pace=pace,
+        per_accelerator_hour=per_hour,
     )  # fmt: skip
 
 
@@ -169,11 +178,19 @@ def per_accelerator_hour(setting: Fleeted, objective: str) -> float:
     return kwh * setting.energy.grid_kg_co2e_per_kwh + embodied
 
 
+def billed(answer: RunAnswer, objective: str, per_hour: float) -> float | None:
+    """What a run costs by its own bill, in the unit of an objective: its dollars, or `per_hour` of its hours."""
+    if objective == "usd":
+        return None if answer.cost_usd is None else value_of(answer.cost_usd)
+    return None if answer.gpu_hours is None else value_of(answer.gpu_hours) * per_hour
+
+
 def _serving_cost(setting: Fleeted, span: tuple[float, float], per_hour: float, experts: float = 1.0) -> Answers:
     """Cost of serving against size and answers a prompt, on a ladder of shapes, between them on the log scale."""
     recipe = setting.serving_precision()
     machine = physics_machine(setting.part, setting.system, recipe, setting.kernels())
-    sizes = np.geomspace(*span, SERVE_RUNGS)
+    first, last = (SERVE_RUNGS * math.log10(end) for end in span)
+    sizes = 10.0 ** (np.arange(math.floor(first), math.ceil(last) + 1) / SERVE_RUNGS)
     share = setting.request.one_answer_share
     service = setting.request.service
     prompt, output = prompt_and_output(share)

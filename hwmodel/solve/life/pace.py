@@ -43,8 +43,9 @@ def own_pace(fleet: Fleet, model: LossModel, sized: Sized, span: tuple[float, fl
     twice as fast as the trend, and the size of a plan is such a one. What it is traded against may be chosen as well,
     so that its trend is lifted as much; a shape slower than the trend is mended by another near it.
 
-    Where a plan has the least loss for its time or money, no size reaches its loss for less: what the trend of the
-    sizes says beyond that is the scatter of their shapes and of the batches of their tokens.
+    Where a plan has the least loss for its time or money, or the least cost for its loss, no size reaches its loss
+    for less: what the trend of the sizes says beyond that is the scatter of their shapes and of the batches of their
+    tokens.
     """
     nearest = LADDER_STEP ** round(math.log(sized.n) / math.log(LADDER_STEP))
     if fleet.setting.request.mfu is not None or fleet.rung(nearest) == 0.0:
@@ -53,7 +54,7 @@ def own_pace(fleet: Fleet, model: LossModel, sized: Sized, span: tuple[float, fl
     active = float(shapes.parameters(shape).active)
     built = 6.0 * active * fleet.evaluate(shape, sized.n).tokens_per_s(0) / fleet.setting.level
     reach = max(1.0, built / float(fleet.flop_rates(np.array([sized.n]), span)[0]))
-    if sized.closed_by != "fleet" or not {"params", "tokens"} <= sized.solved.keys() or not laws.has_loss(model.law):
+    if not sized.by_speed or not laws.has_loss(model.law):
         return Pace(reach=reach)
     sizes = np.sort(np.append(np.geomspace(*span, BOUND_SIZES), sized.n))
     most = built * sizes * tokens_of_same_loss(model, sized, sizes) / (sized.n * sized.d)

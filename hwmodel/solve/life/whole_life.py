@@ -72,9 +72,9 @@ def whole_life(
         for r in many
     ]
     if life_costs.objective != "flops" and fleet is not None:
-        reached = abs(float(reached_loss(way, sized.n, sized.d)) - loss) < SAME_LOSS
-        own = [(sized.n, sized.d)] if reached else []
-        rows = as_built(rows, life_costs.serve, trained, _training_run(way, loss), own)
+        known = [(sized.n, sized.d), *([life.training_run, life.whole_life_run] if life is not None else [])]
+        own = [run for run in known if abs(float(reached_loss(way, *run)) - loss) < SAME_LOSS]
+        rows = as_built(rows, life_costs.serve, trained, _training_run(way, loss, sized, life), own)
     return WholeLife(
         rows=rows, flip_inference_tokens=flip_demand(plain), unit=life_costs.unit, note=life_costs.note,
         curves=[_curve(way, loss, demand) for demand in (0.0, *DEMANDS[1:])],
@@ -101,8 +101,13 @@ def demand_rows(way: Option, loss: float, demands: tuple[float, ...]) -> list[De
     return rows
 
 
-def _training_run(way: Option, loss: float) -> Run:
-    """Size and tokens of the training optimum at the loss."""
+def _training_run(way: Option, loss: float, sized: Sized, life: Life | None) -> Run:
+    """Size and tokens of the training optimum at the loss: of the fewest FLOPs, or of the least cost where that chose
+    the plan."""
+    if life is not None and life.trained is not None:
+        return life.trained
+    if life is None and sized.closed_by == "cost":
+        return sized.n, sized.d
     best = option_optimum(way, loss, DEMANDS[0], 0)
     return float(best.training_optimal_params), float(best.training_optimal_tokens)
 
@@ -123,8 +128,8 @@ def _curve(way: Option, loss: float, demand: float) -> DemandCurve:
 def compute_band(setting: Setting, model: LossModel, sized: Sized, fleet: Fleet | None) -> RegretBand | None:
     """Sizes that waste at most 5 % of the compute of this plan, with the repeats of its data; tokens are released.
 
-    A size that time or money on a fleet closed wastes nothing: larger models may run at a higher share of peak, and
-    where it is smaller than all of these, for larger ones run slower or not at all, the fleet sets the band. None
+    A size that the speeds of a fleet chose wastes nothing: larger models may run at a higher share of peak, and where
+    it is smaller than all of these, for larger ones run slower or not at all, the fleet sets the band. None
     where the law allots its compute otherwise than its own loss would (Kaplan's smallest compute), or not at all.
     """
     if sized.loss is None or not laws.splits_compute(setting.law):
@@ -137,10 +142,10 @@ def compute_band(setting: Setting, model: LossModel, sized: Sized, fleet: Fleet 
         low, high = budget_band(way, flop, WASTE)
     if own_allocation(setting, sized):
         return None
-    if sized.closed_by == "fleet" and {"params", "tokens"} <= sized.solved.keys():
+    if sized.by_speed:
         if fleet is not None and sized.n < low and model.unique_tokens is None:
             return fleet_band(fleet, model, sized, flop)
-        high = max(high, sized.n)
+        low, high = min(low, sized.n), max(high, sized.n)
     return RegretBand(params_low=low, params_high=high, waste=WASTE, flop=flop)
 
 
@@ -151,11 +156,16 @@ def fleet_band(fleet: Fleet, model: LossModel, sized: Sized, flop: float) -> Reg
     """Sizes around a plan's that need at most WASTE more tokens for its loss than the fleet sees with them in the same
     time and money; the speed of the shape that was built stands for all, also for smaller sizes where the ladder of
     speeds ends below the plan's."""
-    loss, known = float(model.loss(sized.n, sized.d)), fleet.tokens_affordable(sized.n)
+
+    def trained(n: float) -> float:
+        """Tokens that a size sees in a second of elapsed time, and so in any time and money beside another."""
+        return fleet.tokens_per_s(n) / fleet.elapsed_over_productive(n)
+
+    loss, known = float(model.loss(sized.n, sized.d)), trained(sized.n)
     pace = sized.d / known if known > 0.0 else 1.0
 
     def wastes(n: float) -> bool:
-        seen = fleet.tokens_affordable(n) * pace
+        seen = trained(n) * pace
         if seen == 0.0 and n < sized.n:
             seen = sized.d * sized.n / n
         return not float(model.loss(n, max(seen / (1.0 - WASTE), 1.0))) <= loss

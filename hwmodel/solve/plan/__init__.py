@@ -12,6 +12,7 @@ __all__ = [
     "gain",
     "money",
     "objectives",
+    "own_cost",
     "prepared",
     "sampled",
     "solver",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hwmodel.errors import InfeasibleError
-from hwmodel.solve.life.objective import default_objective, per_accelerator_hour
+from hwmodel.solve.life.objective import billed, default_objective, per_accelerator_hour
 from hwmodel.solve.life.whole_life import law_choices, whole_life
 from hwmodel.solve.plan.own_batch import at_own_batch
 from hwmodel.solve.plan.prepared import Prepared
@@ -18,7 +18,7 @@ from hwmodel.solve.question.setting import fleeted
 from hwmodel.solve.run.answers import unfleeted
 from hwmodel.solve.run.fleet import Fleet
 from hwmodel.solve.run.records import Saving
-from hwmodel.solve.run.result import Objectives, RunAnswer, value_of
+from hwmodel.solve.run.result import Objectives, RunAnswer
 from hwmodel.solve.run.sizing import Sized
 from hwmodel.solve.run.solved import on_fleet
 
@@ -75,7 +75,7 @@ def objective_answers(prepared: Prepared) -> tuple[Objectives, Saving | None]:
         deployment_optimal=deployment,
         note=_held(prepared),
     )
-    return found, _saving(prepared)
+    return found, _saving(prepared, training, deployment)
 
 
 def _trained(prepared: Prepared, params: float, tokens: float) -> float | None:
@@ -90,10 +90,8 @@ def _trained(prepared: Prepared, params: float, tokens: float) -> float | None:
         except InfeasibleError:
             return None
     objective = default_objective(setting)
-    if objective == "usd":
-        return None if answer.cost_usd is None else value_of(answer.cost_usd)
-    hours = answer.gpu_hours
-    return None if hours is None else value_of(hours) * per_accelerator_hour(fleeted(setting), objective)
+    per_hour = math.nan if objective == "usd" else per_accelerator_hour(fleeted(setting), objective)
+    return billed(answer, objective, per_hour)
 
 
 def _held(prepared: Prepared) -> str:
@@ -110,10 +108,9 @@ def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[RunAnswer, RunAnswer
     lifetime = prepared.lifetime
     if lifetime is None:
         return _own(prepared), None
-    found = lifetime.found
-    n, d = float(found.training_optimal_params), float(found.training_optimal_tokens)
+    n, d = lifetime.training_run
     train = prepared.best or Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
-    n, d = float(found.params), float(found.tokens)
+    n, d = lifetime.whole_life_run
     deploy = prepared.sized if prepared.best is not None else Sized(params=n, tokens=d, loss=lifetime.loss, solved={})
 
     def one(run: Sized) -> RunAnswer:
@@ -123,21 +120,29 @@ def _both(prepared: Prepared, fleet: Fleet | None) -> tuple[RunAnswer, RunAnswer
     return one(train), one(deploy)
 
 
-def _saving(prepared: Prepared) -> Saving | None:
-    """What the cheapest life saves against the training optimum of the same loss."""
+def _saving(prepared: Prepared, training: RunAnswer, deployment: RunAnswer | None) -> Saving | None:
+    """What the cheapest life saves against the training optimum of the same loss: by the bills of both where they are
+    built at that loss, by the trend of sizes elsewhere."""
     lifetime, sized = prepared.lifetime, prepared.sized
-    if lifetime is None:
+    if lifetime is None or deployment is None:
         return None
     found, life_costs = lifetime.found, lifetime.costs
-    served = math.isfinite(float(found.training_optimal_cost))
+    least, other = float(found.total_cost), finite(found.training_optimal_cost)
+    own, scale = finite(lifetime.cost(sized.n, sized.d)), 1.0
+    if lifetime.built is not None and deployment.lifetime_cost is not None:
+        kept = math.nan if other is None else least / other
+        least, other = deployment.lifetime_cost, training.lifetime_cost
+        own = lifetime.billed(_own(prepared), sized.n, sized.d)
+        scale = 1.0 if other is None else least / other / kept
+    band = lifetime.saving if math.isfinite(scale) else None
     return Saving(
         objective=life_costs.objective,
         unit=life_costs.unit,
-        value=float(found.saved_fraction) if served else None,
-        low=lifetime.saving.low if lifetime.saving else None,
-        high=lifetime.saving.high if lifetime.saving else None,
-        lifetime_cost=float(found.total_cost),
-        training_optimal_lifetime_cost=finite(found.training_optimal_cost),
-        this_plan_lifetime_cost=finite(lifetime.cost(sized.n, sized.d)),
+        value=1.0 - least / other if other is not None else None,
+        low=1.0 - (1.0 - band.low) * scale if band else None,
+        high=1.0 - (1.0 - band.high) * scale if band else None,
+        lifetime_cost=least,
+        training_optimal_lifetime_cost=other,
+        this_plan_lifetime_cost=own,
         note=life_costs.note,
     )

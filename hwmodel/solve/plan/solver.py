@@ -44,6 +44,7 @@ from hwmodel.solve.plan.objectives import objective_answers
 from hwmodel.solve.plan.open_fleet import FLEET_ROUNDS, fewer, fleet_given, loses_little
 from hwmodel.solve.plan.own_batch import at_own_batch, beside, of_own_batch
 from hwmodel.solve.plan.own_budget import of_answer, served
+from hwmodel.solve.plan.own_cost import as_built, cheapest_life, chosen_by_cost, fewest_for, least_training
 from hwmodel.solve.plan.precisions import precision_rows
 from hwmodel.solve.plan.prepared import Prepared
 from hwmodel.solve.plan.sampled import with_chosen_samples
@@ -153,23 +154,30 @@ def _prepared(setting: Setting, fleet: Fleet | None) -> Prepared:
     paid = paid_loss(setting, model, fleet) if filled is None else None
     setting = with_paid_loss(setting, paid)
     r = setting.request
-    near = beside(fleet, model) if fleet is not None else None
+    opened, near = fleet is None, beside(fleet, model) if fleet is not None else None
     sized = filled or near or closed(setting, model, shape, params, fleet)
     if fleet is None and isinstance(setting, Fleeted):
         fleet = Fleet(setting, fleet_size(setting, *_run(sized, shape)))
     if fleet is not None and filled is None and near is None:
         sized = of_own_batch(fleet, model, sized, partial(closed, setting, model, shape, params, fleet))
+    by_cost = fleet is not None and chosen_by_cost(setting)
+    if fleet is not None and by_cost:
+        sized = least_training(fleet, model, sized, opened)
+        fleet = at_own_batch(fewest_for(fleet, sized) if opened else fleet, sized)
     lifetime, best, trained = _lifetime(setting, model, fleet, sized, paid), filled, sized
+    inside = fleet is not None and sized.closed_by == "fleet" and params is None and r.tokens is None
+    if lifetime is not None and fleet is not None and paid is None and filled is None and not inside:
+        lifetime = as_built(fleet, model, lifetime, sized, by_cost, opened)
     if lifetime is not None and filled is None and params is None and r.tokens is None:
         if r.has_loss_target:
-            sized = _cheapest_life(lifetime, sized, bool(r.lifetime_budget_usd))
+            sized = cheapest_life(lifetime, sized, bool(r.lifetime_budget_usd))
             if paid is not None and fleet is not None:
                 sized = _to_limits(asked, model, fleet, sized, paid)
-        elif fleet is not None and sized.closed_by == "fleet":
+        elif fleet is not None and inside:
             best = sized
             sized, lifetime = _inside_limits(setting, model, fleet, best, lifetime.demand)
     if fleet is not None and sized is not trained:
-        fleet = at_own_batch(fleet, sized)
+        fleet = at_own_batch(fewest_for(fleet, sized) if opened and by_cost else fleet, sized)
     solved = on_fleet(fleet, sized, shape) if fleet is not None else None
     if solved is not None:
         check_limits(fleeted(asked), solved, model)
@@ -180,15 +188,6 @@ def check_priced(setting: Setting) -> None:
     """Raises InputError where money is given and no price of the part is known."""
     if setting.request.budget_usd is not None and isinstance(setting, Fleeted):
         hourly_usd(setting)
-
-
-def _cheapest_life(lifetime: Life, sized: Sized, of_budget: bool) -> Sized:
-    """The run of the cheapest life of a loss, which is the target or (`of_budget`) what the lifetime budget pays."""
-    how = "least loss for the lifetime budget" if of_budget else "least lifetime cost at this loss"
-    return Sized(
-        params=lifetime.params or float(lifetime.found.params), tokens=lifetime.tokens or float(lifetime.found.tokens),
-        loss=sized.loss, solved={"params": how, "tokens": how},
-    )  # fmt: skip
 
 
 def _inside_limits(setting: Setting, model: LossModel, fleet: Fleet, best: Sized, demand: float) -> tuple[Sized, Life]:

@@ -22,8 +22,9 @@ from hwmodel.units import format_count
 DRAWS = 400
 # Tokens that a fleet gets through in the time or money given, as a function of the size.
 TokensOfSize = Callable[[float], float]
-# What closed the size and the tokens: a law alone, the FLOPs, the fleet's time or money, a loss, or the user.
-ClosedBy = Literal["law", "flop", "fleet", "loss", "given"]
+# What closed the size and the tokens: a law alone, the FLOPs, the fleet's time or money, a loss, what it costs on the
+# fleet to reach it, or the user.
+ClosedBy = Literal["law", "flop", "fleet", "loss", "cost", "given"]
 
 
 class Sized(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,12 @@ class Sized(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def d(self) -> float:
         return value_of(self.tokens)
+
+    @property
+    def by_speed(self) -> bool:
+        """Whether the speeds of sizes on the fleet chose size and tokens: the least loss for time or money, or the
+        least money for a loss."""
+        return self.closed_by in ("fleet", "cost") and {"params", "tokens"} <= self.solved.keys()
 
 
 class LossModel(msgspec.Struct, frozen=True, kw_only=True):

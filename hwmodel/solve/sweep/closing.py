@@ -15,6 +15,7 @@ from hwmodel.predict.fastest import Kernels
 from hwmodel.predict.uncertainty import is_mixture
 from hwmodel.solve.plan.closing import batch_of, check_mixture, size_of
 from hwmodel.solve.plan.objectives import finite
+from hwmodel.solve.plan.own_cost import chosen_by_cost
 from hwmodel.solve.plan.sampled import with_chosen_samples
 from hwmodel.solve.plan.solver import check_priced, loss_model_of, prepare
 from hwmodel.solve.question.contradictions import check_contradictions
@@ -76,6 +77,8 @@ def closes_at_once(setting: Setting) -> bool:
         return False
     if setting.part is not None and r.gpus is None:
         return False  # the count is solved
+    if chosen_by_cost(setting):
+        return False  # what each size costs on the fleet sizes it
     limited = r.time_s is not None or r.budget_usd is not None
     return not limited or _sized(setting) or r.flop is not None or r.has_loss_target
 
