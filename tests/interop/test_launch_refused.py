@@ -39,6 +39,15 @@ def bare(*lines: str) -> str:
         ("run.sh", bare("--tensor-model-parallel-size two"), "is no whole number"),
         ("run.sh", bare("--context-parallel-size 0"), "--context-parallel-size 0 counts nothing; write 1 or more"),
         ("run.sh", bare("--global-batch-size 0"), "--global-batch-size 0 counts nothing"),
+        # What Megatron's own checks stop at.
+        ("run.sh", bare("--bf16 --fp16"), "--bf16 and --fp16 are one or the other"),
+        ("run.sh", bare("--train-iters 9 --train-samples 9"), "--train-iters and --train-samples are one or the other"),
+        ("run.sh", bare("--pipeline-model-parallel-size 3"), "size 3 does not divide 4 layers"),
+        ("run.sh", bare("--pipeline-model-parallel-size 2 --num-layers-per-virtual-pipeline-stage 3"),
+         "stage 3 does not divide the 2 layers of a stage"),
+        ("run.sh", bare("--num-layers-per-virtual-pipeline-stage 1 --num-virtual-stages-per-pipeline-rank 2"),
+         "are one or the other"),
+        ("run.sh", bare("--seq-length 8 --max-position-embeddings 4"), "--max-position-embeddings 4 is less than"),
         ("run.sh", "echo hello", "no launch file that hwmodel reads"),
         ("run.sh", bare("--num-experts 4 --moe-layer-freq [0]*3"), "no list of 4 zeros and ones"),
         ("x.toml", TITAN_QWEN.replace("context_parallel_degree", "contxt_parallel_degree"), "context_parallel_degree"),
@@ -54,6 +63,7 @@ def bare(*lines: str) -> str:
         ("missing.sh", None, "cannot be read"),
         ("ds.json", AXOLOTL_ZERO2.replace("cpu", "nvme"), "offload_optimizer on nvme is not predicted"),
         ("ds.json", AXOLOTL_ZERO2.replace('"cpu"', '"cpu", "ratio": 0.4'), "offload_optimizer ratio 0.4"),
+        ("ds.json", AXOLOTL_ZERO2.replace('"auto"', "true"), "bf16.enabled and fp16.enabled are one or the other"),
         ("ds.json", TRANSFORMERS_ZERO3, "offload_param on cpu is not predicted"),
         ("ds.json", AXOLOTL_ZERO3.replace('"bf16"', '"bfloat15"'), "unknown setting 'bfloat15.enabled'"),
         ("a.yaml", TRL_FSDP2.replace("FSDP\n", "XLA\n"), "distributed_type XLA is not read"),
@@ -65,6 +75,8 @@ def bare(*lines: str) -> str:
         ("ds.json", AXOLOTL_ZERO2.replace('"stage": 2', '"stage": "two"'), "stage 'two' is no number"),
         ("r.py", BRIDGE, "3 configurations"),
         ("x.toml", TITAN_QWEN.replace("replicate_degree = 1", "replicate_degree = 0"), "0 counts nothing; write 1"),
+        ("x.toml", TITAN_QWEN.replace("shard_degree = -1", "shard_degree = 0"), "shard_degree 0 counts nothing"),
+        ("x.toml", TITAN_QWEN.replace("shard_degree = -1", "shard_degree = -2"), "shard_degree -2 counts nothing"),
         ("a.yml", MAXTEXT.format(model="x", batch=0, tokens=1, policy="full"), "0"),
     ],
 )  # fmt: skip
@@ -74,6 +86,33 @@ def test_what_cannot_be_read_is_one_line(name: str, text: str | None, says: str,
     with pytest.raises(InputError, match=says) as error:
         read_launch(tmp_path / name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("run.sh", bare("--vocab-size 99 --bf16 --group-query-attention --num-query-groups 3"),
+         "3 key-value heads do not divide 4 heads"),
+        ("run.sh", bare("--vocab-size 99 --bf16 --num-experts 2 --moe-router-topk 3"), "cannot choose 3 of 2 experts"),
+        # Two sequences, four steps to a batch and sixteen accelerators make 128.
+        ("ds.json", json.dumps({"train_batch_size": 512, "train_micro_batch_size_per_gpu": 2, "bf16": {"enabled": True},
+                                "gradient_accumulation_steps": 4, "zero_optimization": {"stage": 3}}),
+         "states a batch of 512 sequences, and .* on 16 replicas make 128"),
+    ],
+)  # fmt: skip
+def test_what_no_trainer_starts_is_no_question(name: str, text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=says):
+        with_launch_file({"gpus": "16xH100", "seq_len": "4k"}, tmp_path / name, quiet=True)
+
+
+def test_a_batch_of_its_replicas_or_one_that_is_given_is_taken(tmp_path: Path) -> None:
+    steps = {"train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 4, "bf16": {"enabled": True}}
+    (tmp_path / "ds.json").write_text(json.dumps(steps | {"train_batch_size": 128, "zero_optimization": {"stage": 3}}))
+    asked = {"gpus": "16xH100", "model": "llama-3.1-8b"}
+    assert with_launch_file(asked, tmp_path / "ds.json", quiet=True)["global_batch"] == "128"
+    given = {"gpus": "32xH100", "model": "llama-3.1-8b", "global_batch": "512"}
+    assert with_launch_file(given, tmp_path / "ds.json", quiet=True)["global_batch"] == "512"
 
 
 def test_options_beside_a_file_are_read_as_they_are_typed(tmp_path: Path) -> None:

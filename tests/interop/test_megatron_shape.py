@@ -71,3 +71,15 @@ def test_experts_in_a_narrower_space_have_a_flag_here_and_no_setting_elsewhere(t
     assert back.blocks[0].expert_latent_dim == 1024.0
     with pytest.raises(InputError, match=r"no settings for .*: experts in a narrower space"):
         hf_config(shape, "deepspeed", 4096)
+
+
+@pytest.mark.parametrize(("flags", "width"), [("", 400), ("--quick-geglu", 400), ("--swiglu", 256)])
+def test_a_feed_forward_width_that_is_left_out_is_that_of_megatron(flags: str, width: int, tmp_path: Path) -> None:
+    # `validate_args`: 4 h, of SwiGLU int(4 h 2 / 3 / 64) 64. At h = 100 that is 266.7 / 64 = 4.17, four 64s.
+    from hwmodel.interop.launch_in.megatron import megatron_shape
+    from hwmodel.interop.launch_in.shell import read_script
+
+    line = f"pretrain_gpt.py --num-layers 2 --hidden-size 100 --num-attention-heads 4 --vocab-size 99 {flags}"
+    shape = megatron_shape(read_script(line, tmp_path / "x.sh"))
+    assert shape is not None
+    assert shape.blocks[0].d_ff == width

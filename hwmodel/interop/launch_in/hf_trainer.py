@@ -207,7 +207,7 @@ def _deepspeed(data: Mapping[str, JsonValue], path: Path) -> Found:
         options["micro_batch"] = micro
     if batch:
         options["global_batch"] = batch
-    elif micro and steps:
+    if micro and steps:
         options["batch_per_replica"] = micro * steps
     return Found(options, notes, passed)
 
@@ -231,10 +231,12 @@ def _host(s: Settings) -> str:
 
 
 def _deepspeed_precision(s: Settings, data: Mapping[str, JsonValue]) -> str:
-    """The format that is on; neither is on by itself."""
-    for name in ("bf16", "fp16"):
-        if s.get(f"{name}.enabled", False) is True:
-            return name
+    """The format that is on; neither is on by itself. InputError for both, which DeepSpeed refuses."""
+    on = [name for name in ("bf16", "fp16") if s.get(f"{name}.enabled", False) is True]
+    if len(on) > 1:
+        raise InputError(f"{s.path}: bf16.enabled and fp16.enabled are one or the other")
+    if on:
+        return on[0]
     return LEFT_OPEN if "auto" in (data.get("bf16.enabled"), data.get("fp16.enabled")) else FP32
 
 

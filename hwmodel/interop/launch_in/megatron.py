@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from hwmodel.errors import InputError
+from hwmodel.interop.launch_in.megatron_checks import check, default_ffn
 from hwmodel.interop.launch_in.record import FP32, FileOptions, Read, facts, sort_names, with_facts
 from hwmodel.interop.launch_in.settings import counted
 from hwmodel.interop.launch_in.shell import Script, read_script
@@ -38,6 +39,7 @@ def read(text: str, path: Path) -> Read:
         flags={flag: values for flag, values in script.flags.items() if flag not in LAUNCHER},
     )  # fmt: skip
     said = facts(text)
+    check(flags)
     shape = megatron_shape(flags)
     options = layout_options(flags) | {"precision": _precision(flags)}
     gpus = launched(script)
@@ -222,7 +224,7 @@ def _attention(flags: Script, heads: int, width: int) -> dict[str, float]:
 def _blocks(flags: Script, attention: dict[str, float], width: int) -> tuple[Block, ...]:
     """Dense layers, mixture layers, and those of each that attend within a window."""
     depth = flags.count("--num-layers")
-    d_ff = float(flags.number("--ffn-hidden-size", 4 * width) or 0)
+    d_ff = float(flags.number("--ffn-hidden-size", default_ffn(width, flags.has("--swiglu"))) or 0)
     extra = _extra(flags, attention)
     experts = flags.number("--num-experts")
     if experts is None:

@@ -33,10 +33,12 @@ def question(read: Read, given: Asked, models: Sequence[Shape]) -> Asked:
         options["searched"] = ",".join(kept)
     per_replica = options.pop("batch_per_replica", None)
     fleet = _fleet(read, options.pop("accelerators", None), given.get("gpus"))
-    if per_replica is not None and "global_batch" not in options and given.get("global_batch") is None:
+    if per_replica is not None and given.get("global_batch") is None:
         ranks = math.prod(whole_of(options.get(name, 1), f"--{name}") for name in ("tp", "cp", "pp"))
         replicas = max(1, parse_fleet(fleet)[0] // ranks)
-        options["global_batch"] = whole_of(per_replica, f"{read.path}: sequences a replica") * replicas
+        found = whole_of(per_replica, f"{read.path}: sequences a replica") * replicas
+        _check_batch(read, options.get("global_batch"), found, replicas)
+        options["global_batch"] = found
     options["gpus"], options["etp"] = fleet, whole_of(options.get("etp", 1), "--etp")
     if given.get("model") is None and given.get("params") is None:
         options |= _model(read, models)
@@ -44,6 +46,24 @@ def question(read: Read, given: Asked, models: Sequence[Shape]) -> Asked:
     whole = {**options, **stated}
     _check_precision(read, str(whole.get("precision")))
     return cast("Asked", {name: str(value) if isinstance(value, int) else value for name, value in whole.items()})
+
+
+def _check_shape(read: Read, shape: Shape) -> None:
+    """Raise InputError for heads or experts that no trainer builds."""
+    for block in shape.blocks:
+        if block.n_kv_heads and float(block.n_heads) % float(block.n_kv_heads):
+            raise InputError(f"{read.path}: {block.n_kv_heads:g} key-value heads do not divide {block.n_heads:g} heads")
+        if block.n_experts and not 1 <= float(block.top_k) <= float(block.n_experts):
+            raise InputError(f"{read.path}: a token cannot choose {block.top_k:g} of {block.n_experts:g} experts")
+
+
+def _check_batch(read: Read, stated: object, found: int, replicas: int) -> None:
+    """Raise InputError where the batch that a file states is not that of its replicas, at which trainers stop."""
+    if stated is not None and whole_of(stated, f"{read.path}: the batch") != found:
+        raise InputError(
+            f"{read.path}: states a batch of {stated} sequences, and micro-batches times accumulation steps on "
+            f"{replicas} replicas make {found}; mend one of them, or add --global-batch"
+        )
 
 
 def _check_precision(read: Read, found: str) -> None:
@@ -80,6 +100,8 @@ def _fleet(read: Read, launched: int | None, given: str | None) -> str:
 def _model(read: Read, models: Sequence[Shape]) -> FileOptions:
     """`model` and, where no known model has this shape, `shape`."""
     shape = read.shape
+    if shape is not None:
+        _check_shape(read, shape)
     named = read.options.get("model")
     if shape is None and named is not None:
         return {"model": named}

@@ -8,7 +8,7 @@ from pathlib import Path
 from hwmodel.catalog import load_catalog
 from hwmodel.errors import InputError
 from hwmodel.interop.launch_in.record import FP32, FileOptions, Read, facts, sort_names, with_facts
-from hwmodel.interop.launch_in.settings import Settings
+from hwmodel.interop.launch_in.settings import Settings, counted
 from hwmodel.interop.launch_in.titan_source import FLOAT32_PRODUCTS, python_settings, toml_settings
 from hwmodel.interop.tools.names import names_of
 from hwmodel.interop.tools.titan_models import CUSTOM, FLAVORS
@@ -82,7 +82,7 @@ def _options(s: Settings, shape: Shape | None) -> FileOptions:
         "seq_len": s.count("training.seq_len", 2048),
     }  # fmt: skip
     batch = s.whole("training.global_batch_size", -1)
-    shard = s.whole("parallelism.data_parallel_shard_degree", -1)
+    shard = _shard(s)
     if shard > 0:
         dp = shard * degree("data_parallel_replicate_degree")
         options["accelerators"] = dp * tp * cp * pp
@@ -93,10 +93,17 @@ def _options(s: Settings, shape: Shape | None) -> FileOptions:
     return options
 
 
+def _shard(s: Settings) -> int:
+    """Ranks that share the states; -1 for all that are left. InputError for what torchtitan's ParallelDims refuses."""
+    name = "parallelism.data_parallel_shard_degree"
+    found = s.whole(name, -1)
+    return found if found == -1 else counted(found, name, s.path)
+
+
 def _zero(s: Settings, pp: int) -> int:
     """The ZeRO stage of what is sharded and whether weights are gathered for each pass."""
     replicas = s.count("parallelism.data_parallel_replicate_degree", 1)
-    shard = s.whole("parallelism.data_parallel_shard_degree", -1)
+    shard = _shard(s)
     if replicas > 1 and shard != 1:
         raise InputError(f"{s.path}: sharding inside replicas (HSDP) is not predicted; set one of the two degrees to 1")
     if shard == 1:
