@@ -194,13 +194,22 @@ def _boxes(
     return found, {fold(b.id): b.id for b in found.values()}
 
 
+def _with_kin(parts: Mapping[str, Part], raws: Mapping[str, Raw]) -> dict[str, Part]:
+    """The parts, each with those of its family that it varies."""
+
+    def kin(part: Part) -> tuple[str, ...]:
+        return tuple(name for name in raws[part.id].ancestors if name in parts and parts[name].family == part.family)
+
+    return {name: msgspec.structs.replace(part, kin=kin(part)) if part.extends else part for name, part in parts.items()}
+
+
 class _Hardware:
     """Accelerators and systems, parsed and linted."""
 
     def __init__(self, roots: Sequence[Path], sources: Mapping[str, Source], problems: Problems) -> None:
         part_raws, system_raws = read_records(roots, "accelerators"), read_records(roots, "systems")
         read = _each(part_raws, lambda raw: hardware.read_part(raw, sources), problems)
-        self.parts = {k: v[0] for k, v in read.items()}
+        self.parts = _with_kin({k: v[0] for k, v in read.items()}, part_raws)
         self.part_values = {k: v[1] for k, v in read.items()}
         self.part_names = names_of("accelerator", part_raws)
         found = _each(system_raws, lambda raw: hardware.read_system(raw, sources, self.parts), problems)

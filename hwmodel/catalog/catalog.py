@@ -16,7 +16,7 @@ from hwmodel.catalog.compiled import Compiled, Provenance
 from hwmodel.catalog.continents import ELSEWHERE, continent, quotes_in
 from hwmodel.catalog.entries import Box, Facility, ModelEntry, Region
 from hwmodel.catalog.names import fold, not_exact, plain, resolve
-from hwmodel.catalog.nodes import node_of
+from hwmodel.catalog.nodes import node_like, node_of
 from hwmodel.catalog.places import catalog_roots
 from hwmodel.errors import InputError, unknown
 from hwmodel.specs.economics import EnergyFacts, PriceQuote, PriceSummary, ReliabilityFacts
@@ -105,8 +105,10 @@ class Catalog:
         return [self.data.systems[k] for k in sorted(self.data.systems)]
 
     def _node(self, part: Part) -> System:
-        like = self.data.systems.get(self.data.parts[part.extends].default_system) if part.extends else None
-        return node_of(part, like)
+        if not part.extends:
+            return node_of(part)
+        varied = self.data.parts[part.extends]
+        return node_like(part, varied, self.default_system(varied))
 
     def default_system(self, part: Part | str) -> System:
         """The system that a bare part name stands in: the named one, else one of the catalog, else a plain node."""

@@ -23,7 +23,12 @@ class Raw(msgspec.Struct):
     place: tuple[str | int, ...]
     root: int
     fields: JsonObject
-    parent: str = ""
+    ancestors: tuple[str, ...] = ()  # ids that it extends, the first one first
+
+    @property
+    def parent(self) -> str:
+        """The id that it extends; empty where it extends none."""
+        return self.ancestors[-1] if self.ancestors else ""
 
     @property
     def id(self) -> str:
@@ -102,7 +107,7 @@ def _extended(layers: dict[str, list[Raw]]) -> dict[str, Raw]:
         if parent == name and depth > 0:
             base = build(name, depth - 1, chain)
             merged = merge(base.fields, {k: v for k, v in raw.fields.items() if k != "extends"})
-            result = Raw(raw.path, raw.place, raw.root, merged, base.parent)
+            result = Raw(raw.path, raw.place, raw.root, merged, base.ancestors)
         else:
             if not isinstance(parent, str) or parent not in layers:
                 raise raw.error(
@@ -114,7 +119,7 @@ def _extended(layers: dict[str, list[Raw]]) -> dict[str, Raw]:
             base = build(parent, len(layers[parent]) - 1, (*chain, name))
             inherited = {k: v for k, v in base.fields.items() if k not in OWN_KEYS}
             own = {k: v for k, v in raw.fields.items() if k != "extends"}
-            result = Raw(raw.path, raw.place, raw.root, merge(inherited, own), parent)
+            result = Raw(raw.path, raw.place, raw.root, merge(inherited, own), (*base.ancestors, parent))
         done[name, depth] = result
         return result
 

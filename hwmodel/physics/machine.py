@@ -57,13 +57,18 @@ def high_format(part: Part) -> str:
     return "bf16" if part.peak_dense_flop_per_s.get("bf16") else "fp16"
 
 
+def _lineage(part: Part) -> tuple[str, ...]:
+    """Keys of constants that hold for a part, the nearest last: its family, the parts of it that it varies, itself."""
+    return part.family, *part.kin, part.id
+
+
 def _layers(part: Part, table: dict[str, dict[str, float]]) -> tuple[dict[str, float], str]:
     merged = dict(table.get("generic", {}))
     found = "specs"
-    for key, name in ((part.family, f"kin ({part.family})"), (part.id, "measured")):
+    for key in _lineage(part):
         if key in table:
             merged |= table[key]
-            found = name
+            found = "measured" if key == part.id else f"kin ({key})"
     return merged, found
 
 
@@ -78,7 +83,7 @@ def _format_table(
     name = number_format
     while True:
         table = {key: formats[name] for key, formats in tables.items() if name in formats}
-        if part.family in table or part.id in table or name not in KIN:
+        if any(key in table for key in _lineage(part)) or name not in KIN:
             return table
         name = KIN[name]
 
@@ -153,7 +158,7 @@ def _flash2(current: AttentionConstants, part: Part, table: dict[str, dict[str, 
 def power_share(part: Part, calibration: KernelCalibration) -> float:
     """Share of its kin's sustained rate that a part with fewer watts a peak FLOP/s keeps; at most 1."""
     peak, kin = part.peak_dense_flop_per_s.get(high_format(part)), calibration.power_watts.get(part.family)
-    if not (peak and kin and part.tdp_w) or part.id in calibration.gemm:
+    if not (peak and kin and part.tdp_w) or any(key in calibration.gemm for key in _lineage(part)[1:]):
         return 1.0
     return float(min(1.0, part.tdp_w / (peak / 1e12) / kin) ** calibration.power_exponent)
 

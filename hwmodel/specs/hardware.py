@@ -39,6 +39,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     average_power_w: float | None = None  # measured in operation, where a source gives it
     released: str = ""
     extends: str = ""  # id of the part that this record varies
+    kin: tuple[str, ...] = ()  # ids of all parts of its family that it varies, the first one first
     default_system: str = ""  # id of the system that a bare part name resolves to
     unconfirmed: tuple[str, ...] = ()  # names of the fields above that no readable source confirms
 
