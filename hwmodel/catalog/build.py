@@ -200,7 +200,9 @@ def _with_kin(parts: Mapping[str, Part], raws: Mapping[str, Raw]) -> dict[str, P
     def kin(part: Part) -> tuple[str, ...]:
         return tuple(name for name in raws[part.id].ancestors if name in parts and parts[name].family == part.family)
 
-    return {name: msgspec.structs.replace(part, kin=kin(part)) if part.extends else part for name, part in parts.items()}
+    return {
+        name: msgspec.structs.replace(part, kin=kin(part)) if part.extends else part for name, part in parts.items()
+    }
 
 
 class _Hardware:

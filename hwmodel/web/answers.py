@@ -147,7 +147,9 @@ def _markdown(found: Found) -> str:
         return report.compare_markdown(found)
     if isinstance(found, Plan):
         return plan_markdown(found)
-    JOINS[type(found).__name__]()
+    join = JOINS.get(type(found).__name__)
+    if join is not None:
+        join()
     return found.to_markdown()
 
 

@@ -59,8 +59,8 @@ def test_serving_pays_the_price_of_its_region_and_computes_the_same() -> None:
     asked = {"model": "llama-3.1-70b", "parts": "h200", "precision": "fp8", "tp": 8, "concurrency": 64}
     america, europe = (hm.serve(**asked, region=region).to_dict() for region in ("Oregon", "France"))
     assert america["answer"]["usd_per_hour"] != europe["answer"]["usd_per_hour"]
-    assert america["answer"]["usd_per_hour"] / 8 == pytest.approx(_median("h200-sxm-141gb", "Oregon"))
-    assert europe["answer"]["usd_per_hour"] / 8 == pytest.approx(_median("h200-sxm-141gb", "France"))
+    assert america["answer"]["usd_per_hour"]["value"] / 8 == pytest.approx(_median("h200-sxm-141gb", "Oregon"))
+    assert europe["answer"]["usd_per_hour"]["value"] / 8 == pytest.approx(_median("h200-sxm-141gb", "France"))
     assert america["answer"]["tpot_s"] == europe["answer"]["tpot_s"]
     assert any("France (FRA)" in note for note in europe["notes"])
     with pytest.raises(InputError, match="nearest: Poland"):

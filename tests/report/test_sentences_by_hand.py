@@ -83,7 +83,8 @@ def test_ticks_of_a_log_scale() -> None:
 
 
 def test_usual_demands_beside_the_one_asked() -> None:
-    # Of 1e12 tokens those within a factor of five either side give way: 2e11 and 5e12 stay, 3e11 and 4e12 do not.
+    # Of 1e12 tokens those within a factor of five either side give way: 2e11 and 5e12 stay, 3e11 and 4e12 do not. Four
+    # colours hold training alone, the demand asked and the two nearest: 1e11 is left out.
     def curve(demand: float) -> Any:
         return stand_in(inference_tokens=demand, points=[stand_in(params=1e9, lifetime_cost=demand)])
 
@@ -94,7 +95,7 @@ def test_usual_demands_beside_the_one_asked() -> None:
     )  # fmt: skip
     found, asked = figures._demand_curves(plan)
     assert asked == 1e12
-    assert found == [(d, [(1e9, d)]) for d in (0.0, 1e11, 2e11)] + [(1e12, [(2e9, 7.0)]), (5e12, [(1e9, 5e12)])]
+    assert found == [(d, [(1e9, d)]) for d in (0.0, 2e11)] + [(1e12, [(2e9, 7.0)]), (5e12, [(1e9, 5e12)])]
     plan.request.given = {}
     found, asked = figures._demand_curves(plan)
     assert [demand for demand, _ in found] == [0.0, 1e11, 2e11, 3e11, 4e12, 5e12]

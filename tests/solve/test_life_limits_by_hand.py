@@ -118,7 +118,8 @@ def test_sizes_that_a_fleet_sees_enough_tokens_with() -> None:
     sized: Any = SimpleNamespace(n=1e9, d=1e11)
 
     def fleet(seen: Any) -> Any:
-        return SimpleNamespace(tokens_affordable=seen)
+        # So many tokens a second, or in the time given; a tenth of the elapsed time is no training, whatever the size.
+        return SimpleNamespace(tokens_per_s=seen, tokens_affordable=seen, elapsed_over_productive=lambda n: 1.1)
 
     found = whole_life.fleet_band(fleet(lambda n: 2e11 if 5e8 <= n <= 2e9 else 1.8e11), model, sized, 6e20)
     # Steps of 1 %: 69 of them are 1.987, 70 are 2.007.

@@ -162,10 +162,9 @@ def fleet_band(fleet: Fleet, model: LossModel, sized: Sized, flop: float) -> Reg
         return fleet.tokens_per_s(n) / fleet.elapsed_over_productive(n)
 
     loss, known = float(model.loss(sized.n, sized.d)), trained(sized.n)
-    pace = sized.d / known if known > 0.0 else 1.0
 
     def wastes(n: float) -> bool:
-        seen = trained(n) * pace
+        seen = trained(n) * sized.d / known if known > 0.0 else fleet.tokens_affordable(n)
         if seen == 0.0 and n < sized.n:
             seen = sized.d * sized.n / n
         return not float(model.loss(n, max(seen / (1.0 - WASTE), 1.0))) <= loss

@@ -32,7 +32,7 @@ from hwmodel.specs.serving import ServiceTerms
 # Figures of a row that get an interval, and the quantity whose measured runs give it. Those in the second table are
 # rates: they fall where seconds rise.
 SECONDS = {
-    "tpot_s": TPOT, "tpot_tail_s": TPOT, "ttft_s": TTFT, "ttft_tail_s": TTFT, "request_s": THROUGHPUT,
+    "tpot_s": TPOT, "tpot_tail_s": TPOT, "ttft_s": TTFT, "ttft_tail_s": TTFT,
     "usd_per_million_tokens": THROUGHPUT, "usd_per_million_input": THROUGHPUT,
     "usd_per_million_cached_input": THROUGHPUT, "usd_per_million_output": THROUGHPUT,
     "joules_per_output_token": THROUGHPUT, "joules_per_input_token": THROUGHPUT, "load": THROUGHPUT,
@@ -52,11 +52,19 @@ def banded(r: Row, doubts: Mapping[str, Ends]) -> Row:
     for key in RATES:
         if (value := getattr(r, key, None)) is not None:
             found[key] = slower.inverse(value)
+    if isinstance(r, PredictedRow):
+        found["request_s"] = _request(value_of(r.request_s), found["ttft_s"], doubts[THROUGHPUT])
     if isinstance(r, FleetRow):
         found["headroom"] = slower.inverse(1.0 + value_of(r.headroom)).plus(-1.0)
     if r.prefill is not None and r.prefill.busy is not None:
         r = replace(r, prefill=replace(r.prefill, busy=slower.scaled(value_of(r.prefill.busy))))
     return replace(r, **found)
+
+
+def _request(value: float, first: Band, doubt: Ends) -> Band:
+    """Time of a request: what comes after its first token has the doubt of throughputs, and both are late together."""
+    after = Band.around(max(value - first.value, 0.0), doubt)
+    return Band(value, first.low + after.low, first.high + after.high)
 
 
 def _widened(value: float | Band, doubt: Ends) -> Band:

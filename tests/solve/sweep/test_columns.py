@@ -17,6 +17,7 @@ from hwmodel.solve.sweep.expression import read_expression
 from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.fronts import rounded
 from hwmodel.solve.sweep.keeping import counts_of, packed, with_winners
+from hwmodel.solve.sweep.met import Met
 from hwmodel.solve.sweep.shard import parquet_bytes, with_axes
 from hwmodel.solve.sweep.show import Rows
 from hwmodel.solve.sweep.space import Space, read_space
@@ -53,12 +54,15 @@ def drawn(space: Space, shard: int, kind: str) -> PointTable:
     return table
 
 
+NO_CONSTRAINTS = Met((), {}, 0)
+
+
 def written(place: Path, kind: str) -> Rows:
     space, folder = read_space(ASKED), Folder(place)
     folder.claim(space, resume=False, joins=False)
     for shard in range(space.shards):
         table = drawn(space, shard, kind)
-        said = packed(with_winners(space, counts_of(space, table, 0, 0, table.rows), table))
+        said = packed(with_winners(space, counts_of(space, table, NO_CONSTRAINTS, NO_CONSTRAINTS), table))
         folder.write_shard(shard, parquet_bytes(space, table, {"partial": said, "shard": b"0"}))
     return Rows(place)
 
