@@ -158,11 +158,11 @@ class Billed:
         table.text("system", self.setting.system.id)
 
     def _whole_life(self, found: Bill) -> Any:
-        """The run's own bill and what it serves, where both are in dollars, as a plan has it."""
-        own = found.cost_usd
-        return (
-            self.one.lifetime_cost if own is None or math.isnan(self.one.serve_usd) else own.value + self.one.serve_usd
-        )
+        """The run's own bill and what it serves, as a plan has them."""
+        one, own = self.one, found.cost_usd
+        if not math.isnan(one.hour_cost):
+            own = found.gpu_hours.scaled(one.hour_cost)
+        return one.lifetime_cost if own is None or math.isnan(one.serve_cost) else own.value + one.serve_cost
 
     def _loss_ends(self, table: PointTable, run: Rated) -> None:
         """The band of each row's loss over the law's draws; the loss itself where the law has none."""

@@ -42,7 +42,8 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     what: str  # the model, for refusals
     accelerators: int | None = None
     lifetime_cost: float = math.nan  # trained at the trend of the sizes
-    serve_usd: float = math.nan  # of it, where it is in dollars: a run's own bill stands beside
+    serve_cost: float = math.nan  # of it, beside a run's own bill
+    hour_cost: float = math.nan  # of an accelerator-hour, where it is not in dollars
 
     @property
     def batch_cap_seqs(self) -> float:
@@ -175,9 +176,11 @@ def _prepared(setting: Setting) -> Closed:
     one = _record(setting, found.sized, found.shape)
     if (life := found.lifetime) is not None:
         size = found.sized.n
-        served = finite(life.served(size)) if life.costs.objective == "usd" else None
-        cost = finite(life.cost(size, found.sized.d)) or math.nan
-        one = msgspec.structs.replace(one, lifetime_cost=cost, serve_usd=served or math.nan)
+        served = None if life.costs.objective == "flops" else finite(life.served(size))
+        one = msgspec.structs.replace(
+            one, lifetime_cost=finite(life.cost(size, found.sized.d)) or math.nan, serve_cost=served or math.nan,
+            hour_cost=math.nan if life.costs.objective == "usd" else life.costs.per_accelerator_hour,
+        )  # fmt: skip
     if found.solved is None:
         return one
     fleet = found.solved.fleet

@@ -26,7 +26,8 @@ def test_rows_are_the_answers_of_single_plans(seed: int) -> None:
 
 
 # Each was found so: a budget on a part that nobody quotes; experts to spread that a model has not; the band of a
-# mixture's loss; time at a confidence; a law that splits no compute; answers left open; a schedule without stages.
+# mixture's loss; time at a confidence; a law that splits no compute; answers left open; a schedule without stages; a
+# life in carbon.
 FOUND: list[dict[str, Any]] = [
     {"base": {"budget": "500k"}, "axes": {"gpus": ["64xMI250X", "64xH100"], "params": ["3B"]}},
     {"base": {"budget": "500k"}, "axes": {"gpus": ["64xMI250X", "64xH100"], "params": ["3B"], "tokens": ["20B"]}},
@@ -42,6 +43,7 @@ FOUND: list[dict[str, Any]] = [
      "axes": {"gpus": ["256xH100"], "samples": ["any", "4"]}},
     {"base": {"tokens": "1.4T", "schedule": "dualpipe"}, "axes": {"gpus": ["16xMI355X", "32xMI355X"]}},
     {"base": {"tokens": "20B"}, "axes": {"gpus": ["8xH100"], "params": [1e5, 2e6, 2e7]}},
+    {"base": {"gpus": "64xTPU-v6e", "inference_tokens": "1T", "loss": "2.3"}, "axes": {"objective": ["co2e", "kwh"]}},
 ]  # fmt: skip
 
 
