@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from hwmodel.solve.sweep.answers import known_columns
 from hwmodel.solve.sweep.folder import Folder
 from hwmodel.solve.sweep.keeping import counts_of, packed, with_winners
+from hwmodel.solve.sweep.met import Met
 from hwmodel.solve.sweep.run import sweep
 from hwmodel.solve.sweep.shard import parquet_bytes, with_axes
 from hwmodel.solve.sweep.space import Space, read_space
@@ -36,6 +37,7 @@ from hwmodel.solve.sweep.tree import readied
 
 FLEETS, SIZES = 16, 32
 RENT_USD, FLOP_PER_S = 2.5, 4e14  # of an accelerator: an hour, and a second at the best
+NO_CONSTRAINTS = Met((), {}, 0)
 SIGMA = {"short": 0.5, "long": 0.005}  # sigma of the draws: how far runs lie from the best that size and fleet allow
 QUESTIONS: dict[str, list[str]] = {
     "best 20": [],
@@ -124,7 +126,7 @@ def write(place: Path, rows: int, sigma: float) -> None:
     folder.claim(space, resume=False, joins=False)
     for shard in range(space.shards):
         table = drawn(space, shard, sigma)
-        counts = counts_of(space, table, 0, 0, table.rows)
+        counts = counts_of(space, table, NO_CONSTRAINTS, NO_CONSTRAINTS)
         said = packed(with_winners(space, counts, table))
         folder.write_shard(shard, parquet_bytes(space, table, {"partial": said, "shard": str(shard).encode()}))
     sweep(asked(rows), place, resume=True)

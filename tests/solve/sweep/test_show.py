@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -242,3 +243,18 @@ def test_the_front_of_a_figure_says_what_its_rows_are(folder: Path) -> None:
     first, last = front[0], front[-1]
     for row in (first, last):
         assert f"{cell('params', row['params'])} {cell('tokens', row['tokens'])} {row['gpus']}" in said
+
+
+def test_the_benchmark_of_show_writes_a_finished_sweep(tmp_path: Path) -> None:
+    """benchmarks/show.py draws its rows by the code that a sweep writes with."""
+    place = Path(__file__).parents[3] / "benchmarks" / "show.py"
+    found = importlib.util.spec_from_file_location("show_benchmark", place)
+    assert found is not None
+    assert found.loader is not None
+    benchmark = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = benchmark
+    found.loader.exec_module(benchmark)
+    benchmark.write(tmp_path / "drawn", 2_000, 0.5)
+    rows = Rows(tmp_path / "drawn")
+    assert len(rows.best(20).rows) == 20
+    assert json.loads((tmp_path / "drawn" / "summary.json").read_text())["rows"] >= 2_000
