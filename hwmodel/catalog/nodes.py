@@ -52,7 +52,8 @@ def node_like(part: Part, varied: Part, like: System) -> System:
         link, topology, domain = links_of(part, like.accelerators_per_node)
         own |= {
             "link_uni_bytes_per_s": link, "link_topology": topology,
-            "domain_accelerators": max(domain, like.domain_accelerators) if topology != "pcie" else domain,
+            "domain_accelerators": domain if topology == "pcie" or part.link_domain != varied.link_domain
+            else like.domain_accelerators,
             "link_pair_uni_bytes_per_s": part.link_pair_uni_bytes_per_s,
         }  # fmt: skip
     if part.tdp_w != varied.tdp_w:

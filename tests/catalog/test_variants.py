@@ -64,14 +64,16 @@ def test_a_variant_keeps_of_the_node_what_it_does_not_change(overlay: Overlay) -
 - {{id: a, name: A, extends: h100-sxm5-80gb, link: {{bandwidth_uni: {{value: 225, unit: GB/s, {stated}}}}}}}
 - {{id: b, name: B, extends: h100-sxm5-80gb, power: {{tdp: {{value: 350, unit: W, {stated}}}}}}}
 - {{id: c, name: C, extends: h100-sxm5-80gb, family: blackwell}}
+- {{id: d, name: D, extends: h100-sxm5-80gb, link: {{domain: {{value: 4, {stated}}}}}}}
 """
     catalog = load_catalog([overlay(accelerators=text)])
     usual = SHIPPED.default_system("h100-sxm5-80gb")
-    cut, cool, other = (catalog.default_system(name) for name in "abc")
+    cut, cool, other, fewer = (catalog.default_system(name) for name in "abcd")
     assert cut.link_uni_bytes_per_s == 225e9 != usual.link_uni_bytes_per_s
     assert (cut.domain_accelerators, cut.link_topology) == (usual.domain_accelerators, usual.link_topology)
     assert (cut.nic_uni_bytes_per_s, cut.node_power_w) == (usual.nic_uni_bytes_per_s, usual.node_power_w)
     assert usual.node_power_w is not None
+    assert (fewer.domain_accelerators, fewer.link_uni_bytes_per_s) == (4, usual.link_uni_bytes_per_s)
     assert cool.node_power_w is None
     assert cool.link_uni_bytes_per_s == usual.link_uni_bytes_per_s
     # Of another family it keeps the node, and no kernels.
